@@ -1,0 +1,1 @@
+//! `containers.conf`: the keys that dhow honours, merged from the files where they already are.

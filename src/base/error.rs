@@ -1,0 +1,178 @@
+//! Errors: [`anyhow`] chains that carry a [`Kind`] (which alone picks the exit code) and hints.
+//!
+//! Each link of a chain names an action and its object (``read config `x` ``), lower case, no full stop;
+//! the chain prints as one line joined with `: `, and hints follow on lines of their own.
+
+use std::fmt;
+
+pub use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+
+/// What sort of failure an error is, as far as callers and exit codes can tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// dhow could not do it.
+    #[default]
+    Failed,
+    /// What was typed makes no sense.
+    Usage,
+    /// The named object does not exist.
+    NotFound,
+    /// The object is in use, or in a state that forbids the action (`rm` of a running container).
+    InUse,
+    /// The container's command exists but cannot be invoked.
+    NotExecutable,
+    /// The container's command does not exist.
+    NoCommand,
+    /// The answer is a plain "no" (`exists`): exit code 1 and nothing printed.
+    No,
+    /// A process ended with this status, which is the whole answer: nothing printed.
+    Exited(u8),
+    /// The reader of our output went away: success.
+    ClosedPipe,
+}
+
+impl Kind {
+    /// The exit code of a command that failed with this kind.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Failed | Kind::Usage | Kind::NotFound => 125,
+            Kind::InUse => 2,
+            Kind::NotExecutable => 126,
+            Kind::NoCommand => 127,
+            Kind::No => 1,
+            Kind::Exited(status) => status,
+            Kind::ClosedPipe => 0,
+        }
+    }
+}
+
+/// Rides in a chain beside the messages: kind and hints of the error as a whole.
+#[derive(Debug, Default)]
+struct Note {
+    kind: Option<Kind>,
+    hints: Vec<String>,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+fn annotate(mut error: Error, change: impl FnOnce(&mut Note)) -> Error {
+    if let Some(note) = error.downcast_mut::<Note>() {
+        change(note);
+        return error;
+    }
+    let mut note = Note::default();
+    change(&mut note);
+    error.context(note)
+}
+
+/// Adds a kind or a hint to an error or to the error side of a result.
+pub trait Explain {
+    /// Sets the kind; a later call wins.
+    fn kind(self, kind: Kind) -> Self;
+    /// Adds a `hint:` line about what the reader can do.
+    fn hint(self, hint: impl Into<String>) -> Self;
+}
+
+impl Explain for Error {
+    fn kind(self, kind: Kind) -> Self {
+        annotate(self, |note| note.kind = Some(kind))
+    }
+    fn hint(self, hint: impl Into<String>) -> Self {
+        annotate(self, |note| note.hints.push(hint.into()))
+    }
+}
+
+impl<T> Explain for Result<T> {
+    fn kind(self, kind: Kind) -> Self {
+        self.map_err(|error| error.kind(kind))
+    }
+    fn hint(self, hint: impl Into<String>) -> Self {
+        self.map_err(|error| error.hint(hint))
+    }
+}
+
+/// Returns the kind of an error; [`Kind::Failed`] where nobody said.
+pub fn kind_of(error: &Error) -> Kind {
+    error.downcast_ref::<Note>().and_then(|note| note.kind).unwrap_or_default()
+}
+
+/// Returns whether an error says that the object does not exist.
+pub fn is_not_found(error: &Error) -> bool {
+    kind_of(error) == Kind::NotFound
+        || error.chain().any(|cause| {
+            cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound)
+        })
+}
+
+/// Returns the hints of an error, in the order in which they were given.
+pub fn hints_of(error: &Error) -> &[String] {
+    error.downcast_ref::<Note>().map_or(&[], |note| &note.hints)
+}
+
+/// Renders the chain as one line: outermost action first, cause last, control characters escaped.
+pub fn render(error: &Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if !text.is_empty() && parts.last() != Some(&text) {
+            parts.push(text);
+        }
+    }
+    super::text::printable(&parts.join(": ")).into_owned()
+}
+
+/// An error of this kind with this message.
+pub fn fail(kind: Kind, message: impl fmt::Display) -> Error {
+    anyhow!("{message}").kind(kind)
+}
+
+/// Teardown goes on through errors and reports them as one list.
+#[derive(Debug, Default)]
+pub struct Collected(Vec<Error>);
+
+impl Collected {
+    /// Keeps the error of a step, if it failed, and goes on.
+    pub fn note<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.0.push(error)).ok()
+    }
+
+    /// Fails with all that was kept, if anything was.
+    pub fn finish(mut self) -> Result<()> {
+        match self.0.len() {
+            0 => Ok(()),
+            1 => Err(self.0.remove(0)),
+            _ => {
+                let kind = kind_of(&self.0[0]);
+                let lines: Vec<String> = self.0.iter().map(render).collect();
+                Err(fail(kind, lines.join("; ")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kind_and_hints_survive_context() {
+        let error = anyhow!("no such image").kind(Kind::NotFound).hint("pull it").context("run `x`");
+        assert_eq!(kind_of(&error), Kind::NotFound);
+        assert_eq!(hints_of(&error), ["pull it"]);
+        assert_eq!(render(&error), "run `x`: no such image");
+        assert_eq!(hints_of(&error.hint("or build it")).len(), 2);
+    }
+
+    #[test]
+    fn collected_errors_keep_the_first_kind() {
+        let mut all = Collected::default();
+        all.note::<()>(Err(fail(Kind::InUse, "a")));
+        all.note::<()>(Err(fail(Kind::Failed, "b")));
+        let error = all.finish().unwrap_err();
+        assert_eq!((render(&error).as_str(), kind_of(&error)), ("a; b", Kind::InUse));
+    }
+}

@@ -1,0 +1,16 @@
+//! What every floor stands on: errors, paths, config files, locks, atomic files, ids, time, text.
+//!
+//! Nothing in here knows the word container.
+
+pub mod config;
+pub mod digest;
+pub mod error;
+pub mod fs;
+pub mod id;
+pub mod lock;
+pub mod roots;
+pub mod text;
+pub mod time;
+pub mod units;
+
+pub use error::{Kind, Result};

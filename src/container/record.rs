@@ -1,0 +1,665 @@
+//! The record of a container: what was asked for, resolved so far that `start` needs nothing else.
+//!
+//! `config.json` is written once by `create` (only `rename` and `update` replace it), `state.json` at every
+//! change of life. Both carry a version; unknown fields of a newer minor version are ignored.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::base::digest::Digest;
+
+/// The version of both records.
+pub const VERSION: u32 = 1;
+
+/// `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// [`VERSION`].
+    pub version: u32,
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// The unique name.
+    pub name: String,
+    /// When `create` ran.
+    pub created: Timestamp,
+    /// Where the root file system comes from.
+    pub rootfs: RootFs,
+    /// What runs in it.
+    pub process: Process,
+    /// Namespaces, joined or made.
+    pub namespaces: Namespaces,
+    /// User, capabilities, profiles, masks.
+    pub security: Security,
+    /// Everything mounted besides the root and the defaults, in the order asked for.
+    pub mounts: Vec<Mount>,
+    /// Devices of the host to show (`--device`), already expanded from directories.
+    pub devices: Vec<Device>,
+    /// Limits, in the units of the OCI runtime specification.
+    pub resources: Resources,
+    /// Network mode, names and files.
+    pub network: Network,
+    /// Logging.
+    pub log: Log,
+    /// `--restart`
+    pub restart: RestartPolicy,
+    /// `--rm`
+    pub auto_remove: bool,
+    /// `--rmi`: remove the image as well once nothing uses it.
+    pub auto_remove_image: bool,
+    /// Labels of the image and of `--label`.
+    pub labels: BTreeMap<String, String>,
+    /// `--annotation`
+    pub annotations: BTreeMap<String, String>,
+    /// The health check, from the image or from flags.
+    pub health: Option<HealthCheck>,
+    /// Ids of containers that must run before this one (`--requires`, `container:` namespaces).
+    pub depends: Vec<String>,
+    /// Seconds after which the container is killed; 0 never (`--timeout`).
+    pub timeout: u64,
+    /// `--pidfile`
+    pub pid_file: Option<PathBuf>,
+    /// `--cidfile`, removed with the container.
+    pub cid_file: Option<PathBuf>,
+    /// The command line that made it, for `inspect`.
+    pub create_command: Vec<String>,
+}
+
+/// Where the root file system comes from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RootFs {
+    /// The image's id; `None` with `--rootfs`.
+    pub image_id: Option<Digest>,
+    /// The name by which the image was asked for, normalised.
+    pub image_name: String,
+    /// The image's layers, lowest first.
+    pub layers: Vec<Digest>,
+    /// `--rootfs PATH`
+    pub path: Option<PathBuf>,
+    /// `--rootfs PATH:O`: changes go to an overlay that ends with the container.
+    pub overlay: bool,
+    /// `--read-only`
+    pub read_only: bool,
+    /// `--read-only-tmpfs`: writable tmpfs on /dev/shm, /run, /tmp, /var/tmp although read-only.
+    pub read_only_tmpfs: bool,
+}
+
+/// What runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Process {
+    /// Entrypoint in force.
+    pub entrypoint: Vec<String>,
+    /// Command in force; the process is entrypoint followed by this.
+    pub command: Vec<String>,
+    /// `NAME=value`, complete.
+    pub env: Vec<String>,
+    /// Absolute.
+    pub workdir: String,
+    /// Whether `workdir` was given by a flag (podman refuses a missing one then) or by the image (made).
+    pub workdir_from_image: bool,
+    /// `user[:group]` as asked for or as the image says; empty means root.
+    pub user: String,
+    /// `--group-add`, names or numbers, or `keep-groups`.
+    pub groups: Vec<String>,
+    /// `-t`
+    pub tty: bool,
+    /// `-i`
+    pub stdin_open: bool,
+    /// `--umask`, octal.
+    pub umask: u32,
+    /// `--init`
+    pub init: bool,
+    /// Signal that `stop` sends (number).
+    pub stop_signal: i32,
+    /// Seconds that `stop` waits before KILL.
+    pub stop_timeout: u64,
+    /// `--ulimit`, complete with defaults.
+    pub ulimits: Vec<Ulimit>,
+    /// Whether the ulimit was asked for (an error if it cannot be set) is in [`Ulimit::asked`].
+    pub oom_score_adj: Option<i32>,
+    /// `--preserve-fds`: how many descriptors from 3 upward pass.
+    pub preserve_fds: u32,
+    /// `--tz`: a zone name, or `local`.
+    pub timezone: Option<String>,
+    /// `--systemd` mode in force.
+    pub systemd: bool,
+    /// `--detach-keys`
+    pub detach_keys: String,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Process {
+            entrypoint: Vec::new(),
+            command: Vec::new(),
+            env: Vec::new(),
+            workdir: "/".into(),
+            workdir_from_image: true,
+            user: String::new(),
+            groups: Vec::new(),
+            tty: false,
+            stdin_open: false,
+            umask: 0o022,
+            init: false,
+            stop_signal: 15,
+            stop_timeout: 10,
+            ulimits: Vec::new(),
+            oom_score_adj: None,
+            preserve_fds: 0,
+            timezone: None,
+            systemd: false,
+            detach_keys: "ctrl-p,ctrl-q".into(),
+        }
+    }
+}
+
+/// One resource limit of a process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// Without `RLIMIT_`, lower case: `nofile`.
+    pub name: String,
+    /// `u64::MAX` is unlimited.
+    pub soft: u64,
+    /// `u64::MAX` is unlimited.
+    pub hard: u64,
+    /// Asked for by a flag: must be set exactly. A default is clamped to the caller's hard limit.
+    pub asked: bool,
+}
+
+/// How a namespace is had.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Namespace {
+    /// A new one.
+    #[default]
+    Private,
+    /// The host's (rootless: that of the command's user namespace stage).
+    Host,
+    /// That of another container, by its full id.
+    Container(String),
+    /// The one at this path.
+    Path(PathBuf),
+    /// IPC only: private, and others may join it.
+    Shareable,
+    /// Nothing is set up (`--ipc none`: private without /dev/shm; `--network none`: loopback only).
+    None,
+}
+
+/// The namespaces of a container, but for the network ([`Network::mode`]).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Namespaces {
+    /// `--pid`
+    pub pid: Namespace,
+    /// `--ipc`
+    pub ipc: Namespace,
+    /// `--uts`
+    pub uts: Namespace,
+    /// `--cgroupns`
+    pub cgroup: Namespace,
+    /// `--userns`
+    pub user: UserNs,
+}
+
+/// `--userns` resolved.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserNs {
+    /// None of its own: the host's, or rootless that of the stage with the full sub-id map.
+    #[default]
+    Host,
+    /// Its own, with these maps. Host ids are relative to the namespace of the stage (rootless) or the host.
+    Mapped {
+        /// User ids.
+        uids: Vec<IdRange>,
+        /// Group ids.
+        gids: Vec<IdRange>,
+    },
+    /// That of another container.
+    Container(String),
+    /// The one at this path.
+    Path(PathBuf),
+}
+
+/// One line of a uid_map or gid_map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdRange {
+    /// First id inside.
+    pub container: u32,
+    /// First id outside.
+    pub host: u32,
+    /// How many.
+    pub size: u32,
+}
+
+/// Capabilities and confinement.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Security {
+    /// `--privileged`
+    pub privileged: bool,
+    /// `--cap-add`, `CAP_…` names or `ALL`.
+    pub cap_add: Vec<String>,
+    /// `--cap-drop`, `CAP_…` names or `ALL`.
+    pub cap_drop: Vec<String>,
+    /// `no-new-privileges`
+    pub no_new_privileges: bool,
+    /// The seccomp profile.
+    pub seccomp: Seccomp,
+    /// `apparmor=`: a profile name, `unconfined`, or `None` for the default.
+    pub apparmor: Option<String>,
+    /// `label=`: the words as given (`disable`, `type:x`, `nested`, …).
+    pub labels: Vec<String>,
+    /// `mask=`: more paths to mask.
+    pub mask: Vec<String>,
+    /// `unmask=`: paths or globs, or `ALL`.
+    pub unmask: Vec<String>,
+    /// `proc-opts=`: options for the /proc mount.
+    pub proc_opts: Vec<String>,
+    /// `--sysctl`
+    pub sysctls: BTreeMap<String, String>,
+}
+
+/// Which seccomp filter.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Seccomp {
+    /// The built-in default.
+    #[default]
+    Default,
+    /// None.
+    Unconfined,
+    /// The profile at this path, whose text was checked at `create`.
+    Profile(PathBuf),
+}
+
+/// One mount that a flag or the image asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Absolute and clean path in the container.
+    pub target: String,
+    /// What is mounted.
+    pub source: MountSource,
+    /// How.
+    #[serde(default)]
+    pub options: MountOptions,
+}
+
+/// What a mount shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountSource {
+    /// A path of the host.
+    Bind(PathBuf),
+    /// A named or anonymous volume.
+    Volume {
+        /// Its name.
+        name: String,
+        /// Made for this container alone: removed with it (`--rm`, `rm -v`).
+        anonymous: bool,
+    },
+    /// Fresh memory; `options.extra` holds size= and mode=.
+    Tmpfs,
+    /// An image's root file system.
+    Image {
+        /// Image id.
+        id: Digest,
+        /// Its layers, lowest first.
+        layers: Vec<Digest>,
+    },
+    /// A new devpts instance.
+    Devpts,
+    /// A ramfs.
+    Ramfs,
+}
+
+/// Options of a mount; `None` leaves the default of its type.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MountOptions {
+    /// `ro`
+    pub read_only: bool,
+    /// `rshared`, `rslave`, `rprivate`, `shared`, `slave`, `private`, `unbindable`, `runbindable`.
+    pub propagation: Option<String>,
+    /// `bind` instead of the default `rbind`.
+    pub non_recursive: bool,
+    /// Kernel flags spelled as mount(8) does: `nosuid`, `nodev`, `noexec`, `suid`, `noatime`…
+    pub flags: Vec<String>,
+    /// `U`: change the owner of the source to the container's user.
+    pub chown: bool,
+    /// `z` (shared) or `Z` (private) SELinux relabelling.
+    pub relabel: Option<char>,
+    /// `O`: an overlay over the source; changes end with the container unless upperdir= says otherwise.
+    pub overlay: bool,
+    /// `upperdir=` of an overlay.
+    pub upper: Option<PathBuf>,
+    /// `workdir=` of an overlay.
+    pub work: Option<PathBuf>,
+    /// `idmap` with its optional map text.
+    pub idmap: Option<String>,
+    /// `copy`/`nocopy`: fill a new volume from the image.
+    pub copy_up: Option<bool>,
+    /// `subpath=`
+    pub subpath: Option<PathBuf>,
+    /// File system options (`size=64m`, `mode=1777`).
+    pub extra: Vec<String>,
+}
+
+/// A device of the host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Device {
+    /// Path on the host.
+    pub host: PathBuf,
+    /// Path in the container.
+    pub container: PathBuf,
+    /// Subset of `rwm`.
+    pub access: String,
+}
+
+/// Limits, in the units of the OCI runtime specification (bytes, microseconds, shares).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// `--memory`
+    pub memory: Option<i64>,
+    /// `--memory-reservation`
+    pub memory_reservation: Option<i64>,
+    /// `--memory-swap`: memory plus swap; -1 unlimited.
+    pub memory_swap: Option<i64>,
+    /// `--memory-swappiness`
+    pub memory_swappiness: Option<u64>,
+    /// `--oom-kill-disable`
+    pub oom_kill_disable: bool,
+    /// `--cpu-shares`
+    pub cpu_shares: Option<u64>,
+    /// `--cpu-quota` or from `--cpus`, microseconds.
+    pub cpu_quota: Option<i64>,
+    /// `--cpu-period`, microseconds.
+    pub cpu_period: Option<u64>,
+    /// `--cpu-rt-runtime`
+    pub cpu_rt_runtime: Option<i64>,
+    /// `--cpu-rt-period`
+    pub cpu_rt_period: Option<u64>,
+    /// `--cpuset-cpus`
+    pub cpuset_cpus: String,
+    /// `--cpuset-mems`
+    pub cpuset_mems: String,
+    /// `--pids-limit`; -1 unlimited, `None` the default.
+    pub pids_limit: Option<i64>,
+    /// `--blkio-weight`, 10..1000.
+    pub blkio_weight: Option<u16>,
+    /// `--blkio-weight-device`: path and weight.
+    pub blkio_weight_device: Vec<(PathBuf, u64)>,
+    /// `--device-read-bps`: path and bytes a second.
+    pub device_read_bps: Vec<(PathBuf, u64)>,
+    /// `--device-write-bps`
+    pub device_write_bps: Vec<(PathBuf, u64)>,
+    /// `--device-read-iops`
+    pub device_read_iops: Vec<(PathBuf, u64)>,
+    /// `--device-write-iops`
+    pub device_write_iops: Vec<(PathBuf, u64)>,
+    /// `--device-cgroup-rule`, as typed, checked.
+    pub device_cgroup_rules: Vec<String>,
+    /// `--shm-size`, bytes.
+    pub shm_size: u64,
+    /// `--cgroup-conf`
+    pub unified: BTreeMap<String, String>,
+    /// `--cgroup-parent`
+    pub cgroup_parent: Option<String>,
+    /// `--cgroups`: `enabled`, `disabled`, `no-conmon`, `split`.
+    pub cgroups: String,
+}
+
+/// Network mode, names and files.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Network {
+    /// How the network namespace is had.
+    pub mode: NetworkMode,
+    /// `--publish`
+    pub ports: Vec<PortMapping>,
+    /// `--expose` and the image's, `80/tcp`.
+    pub exposed: Vec<String>,
+    /// `--publish-all`
+    pub publish_all: bool,
+    /// `--hostname`; empty for the default.
+    pub hostname: String,
+    /// `--add-host`, `name:ip`.
+    pub hosts: Vec<String>,
+    /// `--dns`; `none` leaves /etc/resolv.conf alone.
+    pub dns: Vec<String>,
+    /// `--dns-search`
+    pub dns_search: Vec<String>,
+    /// `--dns-option`
+    pub dns_options: Vec<String>,
+    /// `--no-hosts`
+    pub no_hosts: bool,
+    /// `--no-hostname`
+    pub no_hostname: bool,
+}
+
+/// `--network`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkMode {
+    /// Own namespace with loopback and nothing else.
+    #[default]
+    None,
+    /// The host's.
+    Host,
+    /// Own namespace with loopback; the issue of networking makes it a bridge for root.
+    Private,
+    /// Own namespace, connected by pasta; its extra arguments.
+    Pasta(Vec<String>),
+    /// Own namespace, connected by slirp4netns; its options.
+    Slirp4netns(Vec<String>),
+    /// That of another container, by full id.
+    Container(String),
+    /// The namespace at this path.
+    Path(PathBuf),
+}
+
+/// One `--publish`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PortMapping {
+    /// Address to bind; empty for all.
+    pub host_ip: String,
+    /// First port of the host; 0 picks one.
+    pub host_port: u16,
+    /// First port in the container.
+    pub container_port: u16,
+    /// How many.
+    pub range: u16,
+    /// `tcp`, `udp` or `sctp`.
+    pub protocol: String,
+}
+
+/// Logging.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Log {
+    /// The driver.
+    pub driver: LogDriver,
+    /// `--log-opt path=`; `None` for `<container>/ctr.log`.
+    pub path: Option<PathBuf>,
+    /// `--log-opt max-size=`, bytes; 0 unlimited.
+    pub max_size: u64,
+    /// `--log-opt tag=`, expanded.
+    pub tag: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { driver: LogDriver::K8sFile, path: None, max_size: 0, tag: String::new() }
+    }
+}
+
+/// How logs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogDriver {
+    /// `TIME STREAM F|P TEXT`, a line each.
+    K8sFile,
+    /// Docker's: `{"log":…,"stream":…,"time":…}`.
+    JsonFile,
+    /// The journal.
+    Journald,
+    /// Nothing is kept.
+    None,
+    /// The container has the descriptors of the command that starts it.
+    Passthrough,
+    /// As passthrough, a terminal too.
+    PassthroughTty,
+}
+
+/// `--restart`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// Never.
+    #[default]
+    No,
+    /// When it failed; at most so many times (0: always).
+    OnFailure(u32),
+    /// Always.
+    Always,
+    /// Always, but not after a `stop`.
+    UnlessStopped,
+}
+
+/// A health check.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HealthCheck {
+    /// `["CMD", …]`, `["CMD-SHELL", "…"]` or `["NONE"]`.
+    pub test: Vec<String>,
+    /// Nanoseconds between checks.
+    pub interval: u64,
+    /// Nanoseconds that a check may take.
+    pub timeout: u64,
+    /// Nanoseconds in which failures do not count.
+    pub start_period: u64,
+    /// Failures in a row that make it unhealthy.
+    pub retries: u32,
+}
+
+/// `state.json`: what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The last state that was written; liveness is decided by the lock, not by this.
+    pub status: Status,
+    /// Pid of the init process as the host sees it; 0 when none. From `live.json` while alive.
+    pub pid: i32,
+    /// When it was last started.
+    pub started: Option<Timestamp>,
+    /// When it last ended.
+    pub finished: Option<Timestamp>,
+    /// 128+n for a signal.
+    pub exit_code: i32,
+    /// The kernel killed it for memory.
+    pub oom_killed: bool,
+    /// Why it could not be started.
+    pub error: String,
+    /// How often the restart policy started it again.
+    pub restarts: u32,
+    /// `stop` or `kill` asked for the end: `unless-stopped` and `always` do not restart.
+    pub stopped_by_user: bool,
+    /// Filled volumes and prepared files once.
+    pub initialised: bool,
+    /// The ports in force, host ports resolved.
+    pub ports: Vec<PortMapping>,
+}
+
+/// Where in its life a container is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Made, never started.
+    #[default]
+    Created,
+    /// `init`: set up, its process waits.
+    Initialized,
+    /// Alive.
+    Running,
+    /// Frozen.
+    Paused,
+    /// Between a stop signal and the end.
+    Stopping,
+    /// Ended.
+    Exited,
+    /// Being removed.
+    Removing,
+}
+
+impl Status {
+    /// The lower-case word that filters and listings use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Created => "created",
+            Status::Initialized => "initialized",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Stopping => "stopping",
+            Status::Exited => "exited",
+            Status::Removing => "removing",
+        }
+    }
+}
+
+macro_rules! default_by_hand {
+    ($type:ident { $($field:ident : $value:expr),* $(,)? }) => {
+        impl Default for $type {
+            fn default() -> Self { $type { $($field: $value),* } }
+        }
+    };
+}
+
+default_by_hand!(Config {
+    version: VERSION,
+    id: String::new(),
+    name: String::new(),
+    created: Timestamp::UNIX_EPOCH,
+    rootfs: RootFs::default(),
+    process: Process::default(),
+    namespaces: Namespaces::default(),
+    security: Security::default(),
+    mounts: Vec::new(),
+    devices: Vec::new(),
+    resources: Resources { shm_size: 65_536_000, cgroups: "enabled".into(), ..Resources::default() },
+    network: Network::default(),
+    log: Log::default(),
+    restart: RestartPolicy::No,
+    auto_remove: false,
+    auto_remove_image: false,
+    labels: BTreeMap::new(),
+    annotations: BTreeMap::new(),
+    health: None,
+    depends: Vec::new(),
+    timeout: 0,
+    pid_file: None,
+    cid_file: None,
+    create_command: Vec::new(),
+});
+
+default_by_hand!(State {
+    version: VERSION,
+    status: Status::Created,
+    pid: 0,
+    started: None,
+    finished: None,
+    exit_code: 0,
+    oom_killed: false,
+    error: String::new(),
+    restarts: 0,
+    stopped_by_user: false,
+    initialised: false,
+    ports: Vec::new(),
+});
