@@ -1,0 +1,50 @@
+# dhow: make, make demo, make test, make bench, make docs, make lint, make install
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+TARGET  := x86_64-unknown-linux-musl
+BINARY  := target/$(TARGET)/release/dhow
+CARGO   ?= cargo
+
+.PHONY: all build demo test bench docs lint install uninstall clean
+
+all: build
+
+build: ## the static release binary
+	$(CARGO) build --release --locked
+	@echo "$(BINARY)"
+
+demo: ## shows a container from the embedded image, then one from a registry, both without root
+	tests/demo.sh
+
+test: ## all tests, rootless and as root
+	tests/run.sh
+
+bench: build ## side by side with the peers that are installed
+	tests/bench.sh
+
+docs: ## man pages and completions, from the command line's own definition
+	$(CARGO) run --quiet --locked -- docs .
+
+lint: ## format, lints, licences where cargo-deny is installed
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo "cargo-deny is not installed: skipped"; fi
+
+install: ## into $(DESTDIR)$(PREFIX)
+	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/dhow
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 0644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -D -m 0644 completions/dhow.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dhow
+	install -D -m 0644 completions/_dhow $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_dhow
+	install -D -m 0644 completions/dhow.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/dhow.fish
+
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/dhow
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/dhow.1 $(DESTDIR)$(PREFIX)/share/man/man1/dhow-*.1
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dhow
+	rm -f $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_dhow
+	rm -f $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/dhow.fish
+
+clean:
+	$(CARGO) clean
