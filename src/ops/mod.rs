@@ -1,1 +1,3 @@
-//! (being written)
+//! The verbs: the only floor where nouns meet. Takes options, returns records, never prints.
+
+pub mod create;
