@@ -1,1 +1,4 @@
 //! (being written)
+
+pub mod defaults;
+pub mod lsm;
