@@ -1,0 +1,441 @@
+//! Processes: making, joining, signalling, waiting, replacing.
+//!
+//! Everything here that forks is for a process with one thread: the child goes on with a copy of memory
+//! in which another thread's locks would never open again.
+#![expect(
+    unsafe_code,
+    reason = "clone3(2), setns(2), execve(2) and signal dispositions are raw system calls"
+)]
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::io::{Errno, Result as SysResult};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+
+use super::mount::last_errno;
+
+/// `CLONE_*` flags; those of namespaces serve `clone3`, `unshare` and `setns` alike.
+pub mod flags {
+    /// New or joined namespaces.
+    pub const NEWNS: u64 = libc::CLONE_NEWNS as u64;
+    /// UTS (host name).
+    pub const NEWUTS: u64 = libc::CLONE_NEWUTS as u64;
+    /// System V IPC and message queues.
+    pub const NEWIPC: u64 = libc::CLONE_NEWIPC as u64;
+    /// User and group ids.
+    pub const NEWUSER: u64 = libc::CLONE_NEWUSER as u64;
+    /// Process ids.
+    pub const NEWPID: u64 = libc::CLONE_NEWPID as u64;
+    /// Network.
+    pub const NEWNET: u64 = libc::CLONE_NEWNET as u64;
+    /// Control groups.
+    pub const NEWCGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
+    /// Time; not for `clone3` (the bit means something else there).
+    pub const NEWTIME: u64 = 0x80;
+    /// The child's parent is the caller's parent.
+    pub const PARENT: u64 = libc::CLONE_PARENT as u64;
+}
+
+const CLONE_PIDFD: u64 = libc::CLONE_PIDFD as u64;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Which side of a fork this is.
+#[derive(Debug)]
+pub enum Forked {
+    /// The new process.
+    Child,
+    /// The old one.
+    Parent(ChildProcess),
+}
+
+/// A child just made.
+#[derive(Debug)]
+pub struct ChildProcess {
+    /// Its pid in the caller's pid namespace.
+    pub pid: i32,
+    /// Its pidfd, which no later process can take over.
+    pub pidfd: OwnedFd,
+    /// Whether it was born in the cgroup that was asked for.
+    pub in_cgroup: bool,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Forks with `clone3(2)`: namespaces of `flags`, born in `cgroup` (a cgroup v2 directory; Linux 5.7).
+///
+/// Where the cgroup cannot be entered at birth the child is made outside of it and
+/// [`ChildProcess::in_cgroup`] is false. Kernels before 5.3 (or a filter that hides `clone3`) get `clone(2)`.
+pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> SysResult<Forked> {
+    let exit_signal = if flags & flags::PARENT != 0 { 0 } else { libc::SIGCHLD as u64 };
+    let mut pidfd: RawFd = -1;
+    let mut args = CloneArgs {
+        flags: flags | CLONE_PIDFD,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal,
+        ..Default::default()
+    };
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: no stack is given, so this is a fork: the child goes on here with its own copy of all memory.
+    // `args` and `pidfd` outlive the call, and the true size is passed.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) };
+    if pid == 0 {
+        return Ok(Forked::Child);
+    }
+    if pid > 0 {
+        return Ok(Forked::Parent(parent(pid as i32, pidfd, cgroup.is_some())));
+    }
+    match (last_errno(), cgroup) {
+        (Errno::NOSYS, _) => clone_classic(flags, exit_signal),
+        // EBADF: a v1 directory. EINVAL, E2BIG: before 5.7. EBUSY, EOPNOTSUPP: threaded or with inner
+        // controllers. EACCES: not delegated. The caller then moves the child by cgroup.procs.
+        (
+            Errno::BADF | Errno::INVAL | Errno::TOOBIG | Errno::BUSY | Errno::OPNOTSUPP | Errno::ACCESS,
+            Some(_),
+        ) => clone3(flags, None),
+        (errno, _) => Err(errno),
+    }
+}
+
+/// `clone(2)` for kernels before 5.3.
+fn clone_classic(flags: u64, exit_signal: u64) -> SysResult<Forked> {
+    let mut pidfd: RawFd = -1;
+    let all = flags | CLONE_PIDFD | exit_signal;
+    // SAFETY: as for clone3: a null stack makes it a fork; with CLONE_PIDFD the third argument receives the
+    // descriptor. The order of the remaining arguments differs by architecture, but all are null.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, all, 0usize, &raw mut pidfd, 0usize, 0usize) };
+    match pid {
+        0 => Ok(Forked::Child),
+        1.. => Ok(Forked::Parent(parent(pid as i32, pidfd, false))),
+        _ => Err(last_errno()),
+    }
+}
+
+fn parent(pid: i32, pidfd: RawFd, in_cgroup: bool) -> ChildProcess {
+    // SAFETY: the kernel just opened this descriptor (close-on-exec) for the caller alone.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    ChildProcess { pid, pidfd, in_cgroup }
+}
+
+/// Ends this process at once: no destructor, no exit handler. For children of a fork.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit has no precondition.
+    unsafe { libc::_exit(status) }
+}
+
+/// Leaves the namespaces of `flags` for new ones.
+pub fn unshare(flags: u64) -> SysResult<()> {
+    // SAFETY: only namespace flags come here; none of them shares memory or descriptors.
+    let done = unsafe { libc::unshare(flags as i32) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Joins the namespace that `fd` is open on, or with a pidfd all those of `flags` in one step (Linux 5.8).
+pub fn setns(fd: BorrowedFd<'_>, flags: u64) -> SysResult<()> {
+    // SAFETY: setns takes an open descriptor and integers.
+    let done = unsafe { libc::setns(fd.as_raw_fd(), flags as i32) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// A pidfd of a process that is known to live and not to have been replaced.
+pub fn pidfd_open(pid: i32) -> SysResult<OwnedFd> {
+    let pid = Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+    rustix::process::pidfd_open(pid, PidfdFlags::empty())
+}
+
+/// Sends signal number `signal` (real-time ones too; 0 probes) to the process of a pidfd.
+pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> SysResult<()> {
+    // SAFETY: a null siginfo means that of kill(2); the rest are integers.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0u32,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The exit code a shell would show: 128 + n for a signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Exit::Status(status) => status,
+            Exit::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// Waits for the end of a child and reaps it.
+pub fn wait(pidfd: BorrowedFd<'_>) -> SysResult<Exit> {
+    loop {
+        match wait_with(pidfd, WaitIdOptions::EXITED) {
+            Ok(Some(exit)) => return Ok(exit),
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Reaps a child if it has ended.
+pub fn try_wait(pidfd: BorrowedFd<'_>) -> SysResult<Option<Exit>> {
+    wait_with(pidfd, WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
+}
+
+fn wait_with(pidfd: BorrowedFd<'_>, options: WaitIdOptions) -> SysResult<Option<Exit>> {
+    // CLONE_PARENT children carry no exit signal; without __WALL the kernel would not show them.
+    let options = options | WaitIdOptions::from_bits_retain(libc::__WALL as u32);
+    let Some(status) = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options)? else {
+        return Ok(None);
+    };
+    Ok(Some(match (status.exit_status(), status.terminating_signal()) {
+        (Some(status), _) => Exit::Status(status),
+        (None, Some(signal)) => Exit::Signal(signal),
+        (None, None) => return Ok(None),
+    }))
+}
+
+/// Marks every descriptor from `first` on close-on-exec, those opened later not.
+pub fn close_on_exec_from(first: RawFd) -> SysResult<()> {
+    const CLOSE_RANGE_CLOEXEC: u32 = 4;
+    // SAFETY: marking descriptors close-on-exec takes nothing away from their owners in this process.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) };
+    if done == 0 {
+        return Ok(());
+    }
+    match last_errno() {
+        Errno::NOSYS | Errno::INVAL => close_on_exec_by_list(first),
+        errno => Err(errno),
+    }
+}
+
+/// The same for kernels before 5.11.
+fn close_on_exec_by_list(first: RawFd) -> SysResult<()> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(1 << 20);
+    for fd in first..i32::try_from(limit).unwrap_or(1 << 20) {
+        // SAFETY: fcntl on a number that may or may not be open has no effect on memory.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    Ok(())
+}
+
+/// Closes every descriptor from `first` on, without asking who owns them: for a forked child that knows
+/// all it still needs.
+pub fn close_from(first: RawFd, keep: &[RawFd]) -> SysResult<()> {
+    let mut keep: Vec<RawFd> = keep.iter().copied().filter(|fd| *fd >= first).collect();
+    keep.sort_unstable();
+    let mut from = first;
+    for fd in keep {
+        if fd > from {
+            close_between(from, fd as u32 - 1)?;
+        }
+        from = fd + 1;
+    }
+    close_between(from, u32::MAX)
+}
+
+fn close_between(first: RawFd, last: u32) -> SysResult<()> {
+    // SAFETY: the caller of close_from gives up all owners in this range.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) };
+    if done == 0 {
+        return Ok(());
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(1 << 20);
+    for fd in first..i32::try_from(u64::from(last).min(limit)).unwrap_or(1 << 20) {
+        // SAFETY: as above.
+        unsafe { libc::close(fd) };
+    }
+    Ok(())
+}
+
+/// Puts `source` at descriptor number `target`, not close-on-exec.
+pub fn dup_onto(source: BorrowedFd<'_>, target: RawFd) -> SysResult<()> {
+    // SAFETY: dup2 on an open descriptor; whoever owned the target number is replaced, as the caller wants
+    // in a child that is about to exec. With equal numbers only the close-on-exec mark must go.
+    let done = unsafe {
+        if source.as_raw_fd() == target {
+            libc::fcntl(target, libc::F_SETFD, 0)
+        } else {
+            libc::dup2(source.as_raw_fd(), target)
+        }
+    };
+    if done < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+/// Borrows a descriptor by its number.
+pub fn borrow(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: used for the standard descriptors and for numbers that were promised to stay open (listen
+    // descriptors, `--preserve-fds`); a closed one gives EBADF, never another object of this process.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Takes a descriptor that another program promised under this number (`LISTEN_FDS`, `--preserve-fds`).
+pub fn own(fd: RawFd) -> SysResult<OwnedFd> {
+    // SAFETY: fcntl on a bare number; it fails when nothing is open there.
+    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: it is open, and the caller says that nobody else in this process owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Every signal gets its default effect and none is blocked: what a container's process may rely on.
+pub fn reset_signals() {
+    // SAFETY: SIG_DFL is a valid disposition; an empty set is a valid mask. Numbers that cannot be set
+    // (SIGKILL, SIGSTOP, those of the C library) are refused by the kernel, which is fine.
+    unsafe {
+        for signal in 1..=64 {
+            let mut action: [u64; 4] = [0; 4];
+            libc::syscall(libc::SYS_rt_sigaction, signal, action.as_mut_ptr(), 0usize, 8usize);
+        }
+        let empty = 0u64;
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const empty, 0usize, 8usize);
+    }
+}
+
+/// Strings in the form that `execve` wants.
+#[derive(Debug)]
+pub struct Strings {
+    _owned: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl Strings {
+    /// Prepares strings; fails on a NUL inside one.
+    pub fn new<S: AsRef<[u8]>>(strings: impl IntoIterator<Item = S>) -> SysResult<Strings> {
+        let owned: Vec<CString> = strings
+            .into_iter()
+            .map(|text| CString::new(text.as_ref()).map_err(|_| Errno::INVAL))
+            .collect::<SysResult<_>>()?;
+        let pointers = owned.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
+        Ok(Strings { _owned: owned, pointers })
+    }
+}
+
+/// Replaces this process; returns only with the reason why it could not.
+pub fn execve(path: &CStr, arguments: &Strings, environment: &Strings) -> Errno {
+    // SAFETY: both lists end with a null pointer and own what they point to.
+    unsafe { libc::execve(path.as_ptr(), arguments.pointers.as_ptr(), environment.pointers.as_ptr()) };
+    last_errno()
+}
+
+/// Sends a signal by pid, for the few places that have no pidfd.
+pub fn kill(pid: i32, signal: i32) -> SysResult<()> {
+    // SAFETY: kill takes integers.
+    let done = unsafe { libc::kill(pid, signal) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Signal number of a name as users write it: `KILL`, `sigterm`, `SIGRTMIN+3`, `15`.
+pub fn signal_number(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse::<i32>() {
+        return (0..=64).contains(&number).then_some(number);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    // The kernel's first real-time signal is 32; the C library keeps two, so users count from 34.
+    let offset = |rest: &str| if rest.is_empty() { Some(0) } else { rest.parse::<i32>().ok() };
+    if let Some(rest) = name.strip_prefix("RTMIN") {
+        return Some(34 + offset(rest)?).filter(|n| (34..=64).contains(n));
+    }
+    if let Some(rest) = name.strip_prefix("RTMAX") {
+        return Some(64 + offset(rest)?).filter(|n| (34..=64).contains(n));
+    }
+    SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+}
+
+/// Name of a signal with `SIG`, or its number.
+pub fn signal_name(number: i32) -> String {
+    match SIGNALS.iter().find(|(_, known)| *known == number) {
+        Some((name, _)) => format!("SIG{name}"),
+        None => number.to_string(),
+    }
+}
+
+const SIGNALS: &[(&str, i32)] = &[
+    ("HUP", libc::SIGHUP),
+    ("INT", libc::SIGINT),
+    ("QUIT", libc::SIGQUIT),
+    ("ILL", libc::SIGILL),
+    ("TRAP", libc::SIGTRAP),
+    ("ABRT", libc::SIGABRT),
+    ("BUS", libc::SIGBUS),
+    ("FPE", libc::SIGFPE),
+    ("KILL", libc::SIGKILL),
+    ("USR1", libc::SIGUSR1),
+    ("SEGV", libc::SIGSEGV),
+    ("USR2", libc::SIGUSR2),
+    ("PIPE", libc::SIGPIPE),
+    ("ALRM", libc::SIGALRM),
+    ("TERM", libc::SIGTERM),
+    ("STKFLT", libc::SIGSTKFLT),
+    ("CHLD", libc::SIGCHLD),
+    ("CONT", libc::SIGCONT),
+    ("STOP", libc::SIGSTOP),
+    ("TSTP", libc::SIGTSTP),
+    ("TTIN", libc::SIGTTIN),
+    ("TTOU", libc::SIGTTOU),
+    ("URG", libc::SIGURG),
+    ("XCPU", libc::SIGXCPU),
+    ("XFSZ", libc::SIGXFSZ),
+    ("VTALRM", libc::SIGVTALRM),
+    ("PROF", libc::SIGPROF),
+    ("WINCH", libc::SIGWINCH),
+    ("IO", libc::SIGIO),
+    ("POLL", libc::SIGIO),
+    ("PWR", libc::SIGPWR),
+    ("SYS", libc::SIGSYS),
+    ("IOT", libc::SIGABRT),
+    ("CLD", libc::SIGCHLD),
+];
+
+/// [`Signal`] of a number, where rustix wants its own type.
+pub fn signal(number: i32) -> Option<Signal> {
+    Signal::from_named_raw(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_by_every_spelling() {
+        let table =
+            [("KILL", 9), ("SIGTERM", 15), ("sigusr1", 10), ("9", 9), ("SIGRTMIN+3", 37), ("RTMAX-1", 63)];
+        for (text, number) in table {
+            assert_eq!(signal_number(text), Some(number), "{text}");
+        }
+        for text in ["", "SIG", "65", "-1", "RTMIN+31", "FOO"] {
+            assert_eq!(signal_number(text), None, "{text}");
+        }
+        assert_eq!(signal_name(15), "SIGTERM");
+    }
+}
