@@ -1,2 +1,12 @@
-//! The program: parse, dispatch, exit code.
-fn main() {}
+//! The program: parse, dispatch, exit code. Only this page exits.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Asked by a shell for completions: answers and exits before anything else is touched.
+    dhow::cli::complete::answer_shell();
+    match dhow::cli::run(std::env::args_os().collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ExitCode::from(dhow::cli::report(&error)),
+    }
+}

@@ -1,1 +1,94 @@
-//! (being written)
+//! The command line: one file a subcommand, one folder a noun.
+//!
+//! A command file has its Args, whose doc comments are the help, then `run`, which translates to an options
+//! struct, makes one call into [`crate::ops`] and renders what comes back. Both spellings of a command
+//! (`run`, `container run`) are one Args. Subcommands are deferred: only the one that was typed is built,
+//! which keeps the start under a millisecond.
+
+pub mod complete;
+pub mod global;
+pub mod refuse;
+pub mod session;
+pub mod typed;
+pub mod values;
+pub mod version;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::base::error::{Error, Kind, Result, kind_of};
+use crate::ui;
+
+use session::Session;
+
+/// Runs, ships and looks after containers, without a daemon.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dhow",
+    version = concat!("version ", env!("CARGO_PKG_VERSION")),
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    args_override_self = true,
+    max_term_width = 110,
+    subcommand_required = true
+)]
+pub struct Dhow {
+    #[command(flatten)]
+    global: global::Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// All commands, in the order of the help.
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+enum Command {
+    /// Show the version
+    Version(version::VersionArgs),
+}
+
+impl Command {
+    fn run(self, session: &Session) -> Result<()> {
+        match self {
+            Command::Version(args) => args.run(session),
+        }
+    }
+}
+
+/// Parses what was typed and does it.
+pub fn run(args: Vec<OsString>) -> Result<()> {
+    let typed = match typed::parse(args)? {
+        typed::Typed::Command(typed) => typed,
+        typed::Typed::Page(text) => return print_page(&text),
+    };
+    let session = Session::new(typed.global)?;
+    typed.command.run(&session)?;
+    session.out.flush()
+}
+
+fn print_page(text: &str) -> Result<()> {
+    let out = ui::Printer::default();
+    out.text(text)?;
+    out.flush()
+}
+
+/// Prints an error, unless its kind says that the answer is complete, and gives the exit code.
+pub fn report(error: &Error) -> u8 {
+    let kind = kind_of(error);
+    if !matches!(kind, Kind::No | Kind::Exited(_) | Kind::ClosedPipe) {
+        ui::printer::error(error);
+    }
+    kind.exit_code()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_tree_is_sound() {
+        super::Dhow::command().debug_assert();
+    }
+}

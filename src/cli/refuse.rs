@@ -1,0 +1,100 @@
+//! One place that says no: flags of Docker and Podman that dhow knows but does not have, and words for which
+//! it has something else.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::base::error::{Error, Explain, Kind, fail};
+
+/// Flags that exist elsewhere, with what to do instead.
+const FLAGS: &[(&str, &str)] = &[
+    ("--cdi-spec-dir", "CDI devices are not supported yet; show a device with `--device`"),
+    ("--checkpoint", "checkpoints are not supported yet"),
+    ("--checkpoint-dir", "checkpoints are not supported yet"),
+    ("--chrootdirs", "not supported yet"),
+    ("--cluster", "there is no swarm; volumes are local"),
+    ("--connection", "there is no daemon to connect to"),
+    ("--conmon", "dhow supervises containers itself"),
+    ("--conmon-pidfile", "dhow supervises containers itself; `--pidfile` writes the container's pid"),
+    ("--cpu-count", "Windows only"),
+    ("--cpu-percent", "Windows only"),
+    ("--cpu-rt-period", "control groups v2 have no real-time scheduling"),
+    ("--cpu-rt-runtime", "control groups v2 have no real-time scheduling"),
+    ("--decryption-key", "encrypted images are not supported yet"),
+    ("--gpus", "pass the device files with `--device`, for example `--device /dev/dri`"),
+    ("--health-startup-cmd", "start-up health checks are not supported yet"),
+    ("--hooks-dir", "hooks from a directory are not supported yet"),
+    ("--identity", "there is no remote service"),
+    ("--imagestore", "use `--root`"),
+    ("--init-ctr", "pods are not supported yet"),
+    ("--io-maxbandwidth", "Windows only"),
+    ("--io-maxiops", "Windows only"),
+    ("--isolation", "Windows only"),
+    ("--kernel-memory", "the kernel dropped it; use `--memory`"),
+    ("--memory-swappiness", "control groups v2 have no swappiness"),
+    ("--link", "join a network, or use `--network container:NAME`"),
+    ("--link-local-ip", "not supported yet"),
+    ("--module", "not supported yet; use CONTAINERS_CONF_OVERRIDE"),
+    ("--namespace", "not supported; use `--root`"),
+    ("--pod", "pods are not supported yet"),
+    ("--pod-id-file", "pods are not supported yet"),
+    ("--rdt-class", "not supported"),
+    ("--remote", "there is no remote service"),
+    ("--runtime-flag", "the runtime is built in and takes no flags"),
+    ("--secret", "secrets are not supported yet; `-v FILE:/run/secrets/NAME:ro` shows a file"),
+    ("--ssh", "there is no remote service"),
+    ("--syslog", "not supported; stderr is where dhow talks"),
+    ("--tls", "there is no daemon"),
+    ("--tlsverify", "there is no daemon"),
+    ("--transient-store", "point `--root` at a tmpfs"),
+    ("--url", "there is no daemon"),
+    ("--use-api-socket", "there is no daemon"),
+    ("--volumepath", "volumes lie under `--root`"),
+];
+
+/// First words that belong to other tools.
+const WORDS: &[(&str, &str)] = &[
+    (
+        "service",
+        "there is no swarm: describe it in Kubernetes YAML, or run it with `dhow run -d --restart always`",
+    ),
+    ("swarm", "dhow has no cluster of its own: Kubernetes is the tool for several machines"),
+    ("stack", "there is no swarm: describe it in Kubernetes YAML"),
+    ("node", "there is no swarm: Kubernetes is the tool for several machines"),
+    ("machine", "dhow runs on the Linux machine itself and needs no virtual machine"),
+    ("docker-machine", "dhow runs on the Linux machine itself and needs no virtual machine"),
+    ("context", "there is no daemon to choose: dhow works on this machine"),
+    ("plugin", "there are no plugins"),
+    ("trust", "signatures are decided by `policy.json`"),
+    ("checkpoint", "checkpoints are not supported yet"),
+    ("farm", "building on several machines is not supported"),
+];
+
+/// The refusal for a flag or word that is known from Docker or Podman; `None` for what nobody knows.
+pub fn known(args: &[OsString], error: &clap::Error) -> Option<Error> {
+    let typed = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let flag = typed(ContextKind::InvalidArg)?;
+            let name = flag.split('=').next()?.to_owned();
+            let (_, instead) = FLAGS.iter().find(|(known, _)| *known == name)?;
+            let command = super::typed::command_words(args).join(" ");
+            Some(flag_error(&name, &command).hint(*instead))
+        }
+        ErrorKind::InvalidSubcommand => {
+            let word = typed(ContextKind::InvalidSubcommand)?;
+            let (_, instead) = WORDS.iter().find(|(known, _)| *known == word)?;
+            Some(fail(Kind::Usage, format!("dhow has no `{word}` command")).hint(*instead))
+        }
+        _ => None,
+    }
+}
+
+/// The error for a flag that is understood but cannot be honoured.
+pub fn flag_error(flag: &str, command: &str) -> Error {
+    fail(Kind::Usage, format!("`{command}` does not support `{flag}`"))
+}
