@@ -6,7 +6,9 @@
 //! which keeps the start under a millisecond.
 
 pub mod complete;
+pub mod container;
 pub mod global;
+pub mod names;
 pub mod refuse;
 pub mod session;
 pub mod typed;
