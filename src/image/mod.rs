@@ -1,1 +1,30 @@
-//! (being written)
+//! Images: their records, their names, and the archives they travel in.
+//!
+//! ```text
+//! <root>/images/<hex of the image id>/   one directory an image, made in staging and renamed here
+//!     config.json                        the configuration exactly as fetched: its digest is the image id
+//!     manifest.json                      the manifest exactly as fetched
+//!     manifest-<hex>.json                further manifests by which the same image was had
+//!     image.json                         what listings need, so that they need nothing else
+//! <root>/names.json                      name -> image id, and the digests an image is known by
+//! <root>/names.lock                      taken for every read-modify-write of names.json
+//! <root>/lock                            shared while an image is committed or used, exclusive to remove layers
+//! ```
+//!
+//! Readers take no lock: a directory appears and disappears by one rename, names.json is replaced whole. Every
+//! write is synced before the call returns. An image whose record cannot be read is *damaged*: listed apart,
+//! removable, and of no consequence to the others. A name whose image is gone means nothing.
+
+pub mod archive;
+pub mod config;
+pub mod embedded;
+mod names;
+mod resolve;
+mod store;
+
+pub use config::Config;
+pub use names::Names;
+pub use store::{Committed, Damaged, Image, Listing, NewImage, Store};
+
+/// The version of `image.json` and `names.json`.
+pub const VERSION: u32 = 1;

@@ -1,3 +1,4 @@
 //! The verbs: the only floor where nouns meet. Takes options, returns records, never prints.
 
 pub mod create;
+pub mod progress;
