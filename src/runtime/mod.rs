@@ -1,5 +1,7 @@
 //! (being written)
 
 pub mod defaults;
+pub mod log;
 pub mod lsm;
 pub mod seccomp;
+pub mod supervisor;

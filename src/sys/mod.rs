@@ -5,8 +5,13 @@
 
 pub mod bpf;
 pub mod caps;
+pub mod event;
+pub mod fork;
 pub mod mount;
 pub mod prctl;
 pub mod process;
+pub mod pty;
 pub mod rootdir;
+pub mod socket;
+pub mod term;
 pub mod userns;
