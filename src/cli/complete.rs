@@ -20,7 +20,7 @@ pub fn answer_shell() {
 /// clap's bash adapter with a registration that puts words back together which readline splits at `:` and `=`
 /// (`localhost:5000/x`, `--filter=`), and cuts off the answer what readline already has.
 #[derive(Debug)]
-struct OwnBash;
+pub(super) struct OwnBash;
 
 const BASH: &str = r#"
 _NAME_complete() {

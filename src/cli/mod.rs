@@ -7,6 +7,7 @@
 
 pub mod complete;
 pub mod container;
+pub mod docs;
 pub mod global;
 pub mod names;
 pub mod refuse;
@@ -49,12 +50,16 @@ pub struct Dhow {
 enum Command {
     /// Show the version
     Version(version::VersionArgs),
+    /// Write man pages and completion scripts
+    #[command(hide = true)]
+    Docs(docs::DocsArgs),
 }
 
 impl Command {
     fn run(self, session: &Session) -> Result<()> {
         match self {
             Command::Version(args) => args.run(session),
+            Command::Docs(args) => args.run(),
         }
     }
 }

@@ -7,11 +7,16 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use crate::base::error::Result;
 use crate::base::roots::{Overrides, Roots};
-use crate::{base, container};
+use crate::{base, container, image};
 
 /// Completes names of containers.
 pub fn containers() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| matching(current, container_names()))
+}
+
+/// Completes names of images.
+pub fn images() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| matching(current, image_names()))
 }
 
 /// Completes names of volumes.
@@ -29,6 +34,21 @@ fn matching(current: &OsStr, names: Result<Vec<String>>) -> Vec<CompletionCandid
 fn container_names() -> Result<Vec<String>> {
     let store = container::Store::open(&Roots::decide(&Overrides::default())?)?;
     Ok(store.list()?.into_iter().map(|container| container.config.name).collect())
+}
+
+/// Names as they are stored and as people type them: `docker.io/library/alpine:latest`, `alpine:latest`, `alpine`.
+fn image_names() -> Result<Vec<String>> {
+    let store = image::Store::open(&Roots::decide(&Overrides::default())?.root);
+    let mut names = Vec::new();
+    for image in store.list()?.images {
+        for name in image.names {
+            let short =
+                name.strip_prefix("docker.io/library/").or(name.strip_prefix("docker.io/")).unwrap_or(&name);
+            names.extend([short.trim_end_matches(":latest").to_owned(), short.to_owned(), name.clone()]);
+        }
+    }
+    names.dedup();
+    Ok(names)
 }
 
 fn volume_names() -> Result<Vec<String>> {

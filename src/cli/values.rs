@@ -2,6 +2,7 @@
 
 use crate::base::error::{Result, anyhow};
 use crate::base::time;
+use crate::sys::process;
 
 /// A boolean as Go's `strconv.ParseBool` reads it.
 pub fn go_bool(text: &str) -> Result<bool> {
@@ -24,6 +25,11 @@ pub fn patience(text: &str) -> Result<u64> {
         Ok(number) => Ok(number.unsigned_abs()),
         Err(_) => Err(anyhow!("`{text}` is not a number of seconds")),
     }
+}
+
+/// A signal by name, with or without `SIG`, or by number.
+pub fn signal(text: &str) -> Result<i32> {
+    process::signal_number(text).ok_or_else(|| anyhow!("there is no signal `{text}`"))
 }
 
 /// `key=value`; the value may be empty, and is when there is no `=`.

@@ -5,6 +5,7 @@
 
 pub mod json;
 pub mod printer;
+pub mod progress;
 pub mod prompt;
 pub mod report;
 pub mod table;

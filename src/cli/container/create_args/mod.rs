@@ -42,7 +42,7 @@ pub struct CreateFlags {
     #[arg(long, action = ArgAction::Help)]
     help: (),
     /// Image, or with --rootfs a directory; then the command and its arguments, if not the image's
-    #[arg(required = true, trailing_var_arg = true, value_name = "IMAGE [COMMAND [ARG]...]")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "IMAGE [COMMAND [ARG]...]", add = crate::cli::names::images())]
     words: Vec<String>,
 }
 
