@@ -1,0 +1,176 @@
+//! `images`, `image ls`.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::ancestry;
+use super::filter::{Filter, Judge, name_fits};
+use super::usage::usage;
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Kind, Result, fail};
+use crate::base::time;
+use crate::image::{Damaged, Image};
+use crate::ops::context::Context;
+
+/// What `images` was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct ListOptions {
+    /// `--all`: intermediate images too.
+    pub all: bool,
+    /// `--filter`
+    pub filters: Vec<Filter>,
+    /// Only names that fit one of these patterns (`images NAME`).
+    pub names: Vec<String>,
+    /// `--sort`
+    pub sort: Sort,
+}
+
+/// `--sort`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Newest first.
+    #[default]
+    Created,
+    /// By id.
+    Id,
+    /// By repository, then tag.
+    Repository,
+    /// Smallest first.
+    Size,
+    /// By tag.
+    Tag,
+}
+
+impl FromStr for Sort {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Sort> {
+        match text {
+            "created" => Ok(Sort::Created),
+            "id" => Ok(Sort::Id),
+            "repository" => Ok(Sort::Repository),
+            "size" => Ok(Sort::Size),
+            "tag" => Ok(Sort::Tag),
+            _ => Err(fail(
+                Kind::Usage,
+                format!("`{text}` is not an order: created, id, repository, size or tag"),
+            )),
+        }
+    }
+}
+
+/// One image of a listing.
+#[derive(Debug)]
+pub struct Listed {
+    /// The image.
+    pub image: Image,
+    /// Those of its names that were asked for; empty shows as `<none>`.
+    pub names: Vec<String>,
+    /// How many containers use it; -1 when nobody looked.
+    pub containers: i64,
+}
+
+/// Podman's JSON form of a listed image.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the keys are Podman's")]
+pub struct Summary {
+    pub id: String,
+    pub parent_id: String,
+    pub repo_tags: Vec<String>,
+    pub repo_digests: Vec<String>,
+    pub size: u64,
+    pub shared_size: u64,
+    pub virtual_size: u64,
+    pub labels: std::collections::BTreeMap<String, String>,
+    pub containers: i64,
+    pub arch: String,
+    pub digest: Digest,
+    pub history: Vec<String>,
+    pub names: Vec<String>,
+    pub os: String,
+    pub dangling: bool,
+    pub created: i64,
+    pub created_at: String,
+}
+
+impl Listed {
+    /// Podman's JSON form. Reads the configuration for the labels.
+    pub fn summary(&self) -> Summary {
+        let image = &self.image;
+        let labels = image.config().map(|config| config.config.labels.clone()).unwrap_or_default();
+        Summary {
+            id: image.id.hex().to_owned(),
+            parent_id: String::new(),
+            repo_tags: image.tags().map(str::to_owned).collect(),
+            repo_digests: image.digests.clone(),
+            size: image.size,
+            shared_size: 0,
+            virtual_size: image.size,
+            labels,
+            containers: self.containers,
+            arch: image.architecture.clone(),
+            digest: image.manifest_digest.clone(),
+            history: image.names.clone(),
+            names: image.names.clone(),
+            os: image.os.clone(),
+            dangling: image.names.is_empty(),
+            created: image.created.as_second(),
+            created_at: time::rfc3339(image.created),
+        }
+    }
+}
+
+/// Lists images; damaged ones apart.
+pub fn list(context: &Context, options: &ListOptions) -> Result<(Vec<Listed>, Vec<Damaged>)> {
+    let listing = context.images().list()?;
+    let counts = options.filters.iter().any(|filter| matches!(filter, Filter::Containers(_)));
+    let usage = if counts { Some(usage(context)?) } else { None };
+    let judge = Judge::new(options.filters.clone(), context.images(), &listing.images, usage.as_ref())?;
+    let hidden = |image: &Image| {
+        !options.all && image.names.is_empty() && ancestry::has_children(image, &listing.images)
+    };
+    let kept: Vec<bool> = listing.images.iter().map(|image| judge.passes(image) && !hidden(image)).collect();
+    let patterns: Vec<String> = reference_patterns(options);
+    let mut listed: Vec<Listed> = Vec::new();
+    for (image, _) in listing.images.into_iter().zip(kept).filter(|(_, kept)| *kept) {
+        let names: Vec<String> = image.names.iter().filter(|name| fits(&patterns, name)).cloned().collect();
+        if names.is_empty() && !options.names.is_empty() {
+            continue;
+        }
+        let containers = usage.as_ref().map_or(-1, |usage| usage.of(&image.id).len() as i64);
+        listed.push(Listed { image, names, containers });
+    }
+    sort(&mut listed, options.sort);
+    Ok((listed, listing.damaged))
+}
+
+fn reference_patterns(options: &ListOptions) -> Vec<String> {
+    let from_filters = options.filters.iter().filter_map(|filter| match filter {
+        Filter::Reference(pattern) => Some(pattern.clone()),
+        _ => None,
+    });
+    options.names.iter().cloned().chain(from_filters).collect()
+}
+
+fn fits(patterns: &[String], name: &str) -> bool {
+    patterns.is_empty() || patterns.iter().any(|pattern| name_fits(pattern, name))
+}
+
+fn sort(listed: &mut [Listed], order: Sort) {
+    let first = |row: &Listed| row.names.first().cloned().unwrap_or_default();
+    let tag = |row: &Listed| {
+        row.names
+            .first()
+            .and_then(|name| name.rsplit_once(':'))
+            .map(|(_, tag)| tag.to_owned())
+            .unwrap_or_default()
+    };
+    match order {
+        Sort::Created => {}
+        Sort::Id => listed.sort_by(|a, b| a.image.id.cmp(&b.image.id)),
+        Sort::Repository => listed.sort_by_key(first),
+        Sort::Size => listed.sort_by_key(|row| row.image.size),
+        Sort::Tag => listed.sort_by_key(tag),
+    }
+}
