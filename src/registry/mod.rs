@@ -1,7 +1,40 @@
 //! The distribution client: references, registries' configuration, credentials, and the wire.
 //!
 //! Nothing here knows a store: manifests come back as bytes, blobs as readers that verify themselves.
+//!
+//! ```text
+//! client     sessions: authentication, retries, the places of a name (fetch, blob, push say what is asked)
+//! transport  one exchange with its redirects; connections, TLS, proxies; the only user of ureq
+//! token      challenges and bearer tokens        auth      where credentials are kept
+//! config     registries.conf, short names        endpoint  mirrors, rewritten names
+//! ```
 
+pub mod auth;
+mod blob;
+mod certs;
+mod client;
+pub mod config;
+pub mod endpoint;
+mod failure;
+mod fetch;
+pub mod manifest;
+pub mod platform;
+mod probe;
+mod proxy;
 pub mod reference;
+mod retry;
+mod token;
+mod transport;
+mod url;
 
+pub use auth::Credentials;
+pub use blob::Blob;
+pub use client::{Client, ClientOptions};
+pub use config::Registries;
+pub use failure::{ServerError, status_of};
+pub use fetch::{Fetched, FetchedImage, Head, not_found};
+pub use platform::Platform;
 pub use reference::Reference;
+
+#[cfg(test)]
+mod tests;

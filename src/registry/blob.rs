@@ -1,0 +1,226 @@
+//! Blobs as streams that verify themselves, and go on where a broken connection stopped.
+
+use std::io::{self, Read};
+
+use ureq::BodyReader;
+use ureq::http::Method;
+
+use super::client::{Client, Session};
+use super::failure;
+use super::reference::Reference;
+use super::retry::Tries;
+use super::transport::{Request, Response};
+use super::url::escape;
+use crate::base::digest::{Digest, Hasher};
+use crate::base::error::{Context, Error, Result, bail, render};
+
+/// A blob being read. The last read (the one that returns 0) succeeds only if size and digest are right.
+pub struct Blob {
+    session: Session,
+    digest: Digest,
+    size: u64,
+    offset: u64,
+    hasher: Option<Hasher>,
+    body: Option<BodyReader<'static>>,
+    tries: Tries,
+}
+
+impl Client {
+    /// Opens a blob of a repository; `size` is what its descriptor says.
+    pub fn blob(&self, reference: &Reference, digest: &Digest, size: u64) -> Result<Blob> {
+        self.blob_after(reference, digest, size, 0, Hasher::new(digest.algorithm()))
+    }
+
+    /// Opens a blob behind its first `offset` bytes, which are at hand and already in `hasher`.
+    pub fn blob_after(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+        size: u64,
+        offset: u64,
+        hasher: Hasher,
+    ) -> Result<Blob> {
+        let open = |session: &Session| {
+            let mut blob = Blob {
+                session: session.clone(),
+                digest: digest.clone(),
+                size,
+                offset,
+                hasher: Some(hasher.clone()),
+                body: None,
+                tries: session.policy().begin(),
+            };
+            blob.connect()?;
+            Ok(blob)
+        };
+        self.anywhere(reference, open).with_context(|| format!("get blob `{digest}` of `{reference}`"))
+    }
+
+    /// Reads a small blob (a configuration) whole.
+    pub fn small_blob(&self, reference: &Reference, digest: &Digest, size: u64) -> Result<Vec<u8>> {
+        if size > super::manifest::LIMIT {
+            bail!("blob `{digest}` is larger than the limit of {} bytes", super::manifest::LIMIT);
+        }
+        let mut bytes = Vec::with_capacity(size as usize);
+        let mut blob = self.blob(reference, digest, size)?;
+        blob.read_to_end(&mut bytes).with_context(|| format!("get blob `{digest}` of `{reference}`"))?;
+        Ok(bytes)
+    }
+}
+
+impl Blob {
+    /// How many bytes have been read, counting what was at hand before.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Asks for what is still missing.
+    fn connect(&mut self) -> Result<()> {
+        let url = self.session.repository_url(&format!("blobs/{}", escape(self.digest.as_str())));
+        let from = self.offset;
+        let make = || {
+            let request = Request::new(Method::GET, url.clone());
+            if from == 0 { request } else { request.header("range", format!("bytes={from}-")) }
+        };
+        let response = self.session.send(make, &self.session.pull_scope())?;
+        match response.status {
+            200 => self.begin_whole(response),
+            206 if from > 0 => self.begin_rest(response),
+            206 => bail!("`{}` sends a part where the whole was asked for", response.url.authority),
+            _ => Err(self.session.refused(response)),
+        }
+    }
+
+    /// The server sends all: what is at hand already is read again and thrown away.
+    fn begin_whole(&mut self, response: Response) -> Result<()> {
+        self.check_length(response.content_length(), self.size)?;
+        let mut body = response.into_reader();
+        let skipped = io::copy(&mut (&mut body).take(self.offset), &mut io::sink());
+        match skipped {
+            Ok(skipped) if skipped == self.offset => self.body = Some(body),
+            // It breaks again when it is read: that is where breaks are handled.
+            _ => self.body = None,
+        }
+        Ok(())
+    }
+
+    /// The server sends the rest: it must be the rest that was asked for.
+    fn begin_rest(&mut self, response: Response) -> Result<()> {
+        let range = response.header("content-range").unwrap_or_default().to_owned();
+        let right = content_range(&range).is_some_and(|(first, last, total)| {
+            first == self.offset
+                && last.checked_add(1) == Some(self.size)
+                && total.is_none_or(|total| total == self.size)
+        });
+        if !right {
+            let (host, from) = (&response.url.authority, self.offset);
+            bail!("`{host}` sends range `{}` where `bytes {from}-` was asked for", range.escape_default());
+        }
+        self.check_length(response.content_length(), self.size - self.offset)?;
+        self.body = Some(response.into_reader());
+        Ok(())
+    }
+
+    fn check_length(&self, stated: Option<u64>, expected: u64) -> Result<()> {
+        match stated {
+            Some(stated) if stated != expected => {
+                bail!("blob `{}` has {stated} bytes where {expected} were expected", self.digest)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The stream broke: connects again as long as tries are left.
+    fn reconnect(&mut self, cause: Error) -> Result<()> {
+        self.body = None;
+        if !self.tries.wait(None) {
+            return Err(cause);
+        }
+        self.connect()
+    }
+
+    /// All bytes are there: nothing may follow, and the digest must be right.
+    fn finish(&mut self) -> Result<()> {
+        let Some(hasher) = self.hasher.take() else { return Ok(()) };
+        if let Some(mut body) = self.body.take() {
+            // Reading to the end also gives the connection back for the next request.
+            let extra = body.read(&mut [0u8; 1]).unwrap_or(0);
+            if extra > 0 {
+                bail!("blob `{}` is longer than its {} bytes", self.digest, self.size);
+            }
+        }
+        let found = hasher.finish();
+        if found != self.digest {
+            bail!("blob `{}` has the wrong content: its digest is `{found}`", self.digest);
+        }
+        Ok(())
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        loop {
+            if self.offset == self.size {
+                self.finish()?;
+                return Ok(0);
+            }
+            let left = usize::try_from(self.size - self.offset).unwrap_or(usize::MAX).min(buffer.len());
+            let outcome = match &mut self.body {
+                Some(body) => body.read(&mut buffer[..left]),
+                None => Err(io::ErrorKind::UnexpectedEof.into()),
+            };
+            match outcome {
+                // A clean close in the middle is a break like any other.
+                Ok(0) => self.reconnect(self.broken(io::Error::other("it ended too early")))?,
+                Ok(read) => {
+                    self.took(&buffer[..read]);
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.reconnect(self.broken(error))?,
+            }
+        }
+    }
+
+    fn took(&mut self, bytes: &[u8]) {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
+        self.offset += bytes.len() as u64;
+        self.tries.reset();
+    }
+
+    fn broken(&self, error: io::Error) -> Error {
+        let at = format!("blob `{}` broke off after {} of {} bytes", self.digest, self.offset, self.size);
+        failure::broken_read(&self.session.reference.registry, error).context(at)
+    }
+}
+
+impl Read for Blob {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        self.read_some(buffer).map_err(|error| io::Error::other(render(&error)))
+    }
+}
+
+/// `bytes 5-9/10`: first, last, and the total if it is told.
+fn content_range(header: &str) -> Option<(u64, u64, Option<u64>)> {
+    let (range, total) = header.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let total = if total == "*" { None } else { Some(total.parse().ok()?) };
+    Some((first.trim().parse().ok()?, last.trim().parse().ok()?, total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges_are_read() {
+        assert_eq!(content_range("bytes 5-9/10"), Some((5, 9, Some(10))));
+        assert_eq!(content_range("bytes 5-9/*"), Some((5, 9, None)));
+        for bad in ["", "bytes */10", "bytes 5-/10", "items 5-9/10", "bytes -1-2/3"] {
+            assert_eq!(content_range(bad), None, "{bad}");
+        }
+    }
+}

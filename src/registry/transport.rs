@@ -1,0 +1,250 @@
+//! The wire: one HTTP exchange with redirects, over connections that are kept; the only user of ureq.
+//!
+//! Every host with certificates of its own has its own agent; all others share one for each kind of TLS and proxy.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ureq::http::{HeaderMap, Method, Request as HttpRequest};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body, BodyReader, SendBody};
+
+use super::certs::{self, HostCerts};
+use super::endpoint::is_loopback;
+use super::failure;
+use super::proxy::Proxies;
+use super::url::Url;
+use crate::base::error::{Context, Result, bail};
+
+const REDIRECTS: usize = 10;
+const CONNECT: Duration = Duration::from_secs(30);
+/// How long a connection may stand still before it counts as broken.
+const STALL: Duration = Duration::from_secs(90);
+const BUFFER: usize = 256 << 10;
+
+/// What is asked of a server.
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) payload: Payload<'a>,
+}
+
+/// A request's body.
+pub(super) enum Payload<'a> {
+    None,
+    Bytes(&'a [u8]),
+    /// A stream of known length; it can be sent only once.
+    Stream(&'a mut (dyn Read + 'a), u64),
+}
+
+/// For whom a request is made: credentials and plain http are bound to it.
+pub(super) struct Party<'a> {
+    /// Where `authorization` and client certificates may go, and nowhere else.
+    pub(super) home: &'a Url,
+    /// The value of the `Authorization` header.
+    pub(super) authorization: Option<&'a str>,
+    /// Certificates are not verified, plain http is allowed.
+    pub(super) insecure: bool,
+}
+
+/// What a server answered, after redirects.
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    /// Where the answer came from in the end.
+    pub(super) url: Url,
+    body: Body,
+}
+
+impl Request<'_> {
+    /// A request without a body.
+    pub(super) fn new(method: Method, url: Url) -> Request<'static> {
+        Request { method, url, headers: Vec::new(), payload: Payload::None }
+    }
+}
+
+impl Response {
+    /// A header as text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as a stream without limit.
+    pub(super) fn into_reader(self) -> BodyReader<'static> {
+        self.body.into_reader()
+    }
+
+    /// The whole body, which must not exceed `limit`.
+    pub(super) fn into_bytes(self, limit: u64) -> Result<Vec<u8>> {
+        let host = self.url.authority.clone();
+        let mut bytes = Vec::new();
+        let mut reader = self.body.into_reader().take(limit + 1);
+        reader.read_to_end(&mut bytes).map_err(|error| failure::broken_read(&host, error))?;
+        if bytes.len() as u64 > limit {
+            bail!("`{host}` sends more than the limit of {limit} bytes");
+        }
+        Ok(bytes)
+    }
+
+    /// The length that the server states.
+    pub(super) fn content_length(&self) -> Option<u64> {
+        self.header("content-length")?.trim().parse().ok()
+    }
+}
+
+/// Which agent serves a URL.
+#[derive(PartialEq, Eq, Hash, Clone)]
+struct AgentKey {
+    https: bool,
+    insecure: bool,
+    own_certs: Option<(String, bool)>,
+    proxy: Option<String>,
+}
+
+/// Makes exchanges.
+pub(super) struct Transport {
+    cert_dir: Option<PathBuf>,
+    user_agent: String,
+    proxies: Proxies,
+    agents: Mutex<HashMap<AgentKey, Agent>>,
+}
+
+impl Transport {
+    pub(super) fn new(cert_dir: Option<PathBuf>, user_agent: String) -> Transport {
+        Transport { cert_dir, user_agent, proxies: Proxies::from_env(), agents: Mutex::default() }
+    }
+
+    /// Whether requests to this URL go through a proxy.
+    pub(super) fn is_proxied(&self, url: &Url) -> bool {
+        self.proxies.of(url).is_some()
+    }
+
+    /// Sends a request and follows redirects. Every status is an answer, not an error.
+    pub(super) fn exchange(&self, mut request: Request<'_>, party: &Party<'_>) -> Result<Response> {
+        for _ in 0..=REDIRECTS {
+            let response = self.once(&mut request, party)?;
+            let Some(target) = redirect_target(&request, &response)? else { return Ok(response) };
+            check_downgrade(&request.url, &target, party)?;
+            if response.status == 303 {
+                request.method = Method::GET;
+                request.payload = Payload::None;
+            }
+            request.url = target;
+        }
+        bail!("`{}` redirects too often", party.home.authority)
+    }
+
+    fn once(&self, request: &mut Request<'_>, party: &Party<'_>) -> Result<Response> {
+        let url = request.url.clone();
+        let at_home = url.same_origin(party.home);
+        let agent = self.agent(&url, party, at_home)?;
+        let mut builder = HttpRequest::builder().method(request.method.clone()).uri(url.to_string());
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        // CVE-2020-15157: credentials go to the origin they were meant for, not where it points to.
+        if let Some(authorization) = party.authorization.filter(|_| at_home) {
+            builder = builder.header("authorization", authorization);
+        }
+        let answer = match &mut request.payload {
+            Payload::None => agent.run(builder.body(()).with_context(|| format!("ask `{url}`"))?),
+            Payload::Bytes(bytes) => agent.run(builder.body(*bytes).with_context(|| format!("ask `{url}`"))?),
+            Payload::Stream(stream, length) => {
+                let builder = builder.header("content-length", *length);
+                let body = SendBody::from_reader(stream);
+                agent.run(builder.body(body).with_context(|| format!("ask `{url}`"))?)
+            }
+        };
+        let (parts, body) = answer.map_err(|error| failure::broken(&url, error))?.into_parts();
+        Ok(Response { status: parts.status.as_u16(), headers: parts.headers, url, body })
+    }
+
+    fn agent(&self, url: &Url, party: &Party<'_>, at_home: bool) -> Result<Agent> {
+        let certs = if url.https { self.certs_for(url)? } else { None };
+        let key = AgentKey {
+            https: url.https,
+            insecure: party.insecure,
+            own_certs: certs.as_ref().map(|_| (url.authority.clone(), at_home)),
+            proxy: self.proxies.of(url).map(str::to_owned),
+        };
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(&key) {
+            return Ok(agent.clone());
+        }
+        let agent = self.make_agent(&key, certs.unwrap_or_default(), at_home)?;
+        agents.insert(key, agent.clone());
+        Ok(agent)
+    }
+
+    fn certs_for(&self, url: &Url) -> Result<Option<HostCerts>> {
+        let found = match &self.cert_dir {
+            Some(dir) => Some(HostCerts::read(dir)?),
+            None => HostCerts::find(&url.authority)?,
+        };
+        Ok(found.filter(|certs| !certs.is_empty()))
+    }
+
+    fn make_agent(&self, key: &AgentKey, certs: HostCerts, at_home: bool) -> Result<Agent> {
+        let proxy =
+            key.proxy.as_deref().map(ureq::Proxy::new).transpose().context("read the proxy's address")?;
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(proxy)
+            .user_agent(self.user_agent.as_str())
+            .accept_encoding("") // a blob's digest is of the bytes as stored
+            .timeout_connect(Some(CONNECT))
+            .timeout_per_read(Some(STALL))
+            .timeout_per_write(Some(STALL))
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .max_idle_connections(64)
+            .max_idle_connections_per_host(32);
+        if key.https {
+            config = config.tls_config(tls_config(key.insecure, certs, at_home)?);
+        }
+        Ok(config.build().new_agent())
+    }
+}
+
+/// The one place that chooses the TLS provider.
+fn tls_config(insecure: bool, certs: HostCerts, at_home: bool) -> Result<TlsConfig> {
+    let mut roots = certs.roots;
+    if !insecure {
+        roots.extend(certs::system_roots()?.iter().cloned());
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(provider)
+        .root_certs(RootCerts::new_with_certs(&roots))
+        .client_cert(certs.client.filter(|_| at_home))
+        .disable_verification(insecure)
+        .build())
+}
+
+fn redirect_target(request: &Request<'_>, response: &Response) -> Result<Option<Url>> {
+    let repeatable = match request.payload {
+        Payload::None => matches!(request.method, Method::GET | Method::HEAD),
+        Payload::Bytes(_) => matches!(response.status, 307 | 308),
+        Payload::Stream(..) => false,
+    };
+    if !repeatable || !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = response.header("location") else { return Ok(None) };
+    let host = &request.url.authority;
+    request.url.join(location).map(Some).with_context(|| format!("follow a redirect of `{host}`"))
+}
+
+/// Nobody but the caller may turn https into http.
+fn check_downgrade(from: &Url, to: &Url, party: &Party<'_>) -> Result<()> {
+    let allowed = to.https || party.insecure || (!from.https && is_loopback(&to.authority));
+    if !allowed {
+        bail!("`{}` redirects to plain http at `{}`, which is refused", from.authority, to.authority);
+    }
+    Ok(())
+}
