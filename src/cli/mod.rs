@@ -8,7 +8,9 @@
 pub mod complete;
 pub mod container;
 pub mod docs;
+pub mod format;
 pub mod global;
+pub mod image;
 pub mod names;
 pub mod refuse;
 pub mod session;
@@ -48,6 +50,17 @@ pub struct Dhow {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
+    /// Show how an image came about
+    History(image::history::HistoryArgs),
+    /// Commands about images
+    #[command(subcommand)]
+    Image(image::ImageCommand),
+    /// List images
+    Images(image::ls::ImageLsArgs),
+    /// Give an image more names
+    Tag(image::tag::TagArgs),
+    /// Take names away from an image
+    Untag(image::tag::UntagArgs),
     /// Show the version
     Version(version::VersionArgs),
     /// Write man pages and completion scripts
@@ -58,6 +71,11 @@ enum Command {
 impl Command {
     fn run(self, session: &Session) -> Result<()> {
         match self {
+            Command::History(args) => args.run(session),
+            Command::Image(command) => command.run(session),
+            Command::Images(args) => args.run(session),
+            Command::Tag(args) => args.run(session),
+            Command::Untag(args) => args.run(session),
             Command::Version(args) => args.run(session),
             Command::Docs(args) => args.run(),
         }

@@ -7,6 +7,7 @@ use super::global::Global;
 use crate::base::config::Containers;
 use crate::base::error::Result;
 use crate::base::roots::Roots;
+use crate::ops::context::{Context, GlobalOptions};
 use crate::ui::{self, Printer};
 
 /// One command's surroundings.
@@ -19,6 +20,7 @@ pub struct Session {
     /// stdout.
     pub out: Printer,
     config: OnceCell<Containers>,
+    ops: OnceCell<Context>,
 }
 
 impl Session {
@@ -26,7 +28,8 @@ impl Session {
     pub fn new(global: Global) -> Result<Session> {
         global.check()?;
         let roots = Roots::decide(&global.overrides())?;
-        let session = Session { global, roots, out: Printer::default(), config: OnceCell::new() };
+        let session =
+            Session { global, roots, out: Printer::default(), config: OnceCell::new(), ops: OnceCell::new() };
         session.debug(|| {
             format!("root {}, run root {}", session.roots.root.display(), session.roots.run.display())
         });
@@ -40,6 +43,14 @@ impl Session {
         }
         let config = Containers::load(self.roots.rootless)?;
         Ok(self.config.get_or_init(|| config))
+    }
+
+    /// The stores, opened when first needed.
+    pub fn ops(&self) -> Result<&Context> {
+        Ok(self.ops.get_or_init(|| {
+            let options = GlobalOptions { storage_driver: self.global.storage_driver.clone() };
+            Context::new(self.roots.clone(), options)
+        }))
     }
 
     /// The file of registry logins: `--authfile`, else the one in `--config`.

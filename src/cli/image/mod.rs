@@ -1,0 +1,46 @@
+//! Commands about images: the noun `image`, and the short spellings at the top.
+
+pub mod exists;
+pub mod history;
+pub mod inspect;
+pub mod ls;
+mod ls_row;
+pub mod tag;
+
+use clap::Subcommand;
+
+use super::session::Session;
+use crate::base::error::Result;
+
+/// Commands about images
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub enum ImageCommand {
+    /// Tell by the exit code whether an image is here
+    Exists(exists::ImageExistsArgs),
+    /// Show how an image came about
+    History(history::HistoryArgs),
+    /// Show everything about images
+    Inspect(inspect::ImageInspectArgs),
+    /// List images
+    #[command(visible_alias = "list")]
+    Ls(ls::ImageLsArgs),
+    /// Give an image more names
+    Tag(tag::TagArgs),
+    /// Take names away from an image
+    Untag(tag::UntagArgs),
+}
+
+impl ImageCommand {
+    /// Does it.
+    pub fn run(self, session: &Session) -> Result<()> {
+        match self {
+            ImageCommand::Exists(args) => args.run(session),
+            ImageCommand::History(args) => args.run(session),
+            ImageCommand::Inspect(args) => args.run(session),
+            ImageCommand::Ls(args) => args.run(session),
+            ImageCommand::Tag(args) => args.run(session),
+            ImageCommand::Untag(args) => args.run(session),
+        }
+    }
+}
