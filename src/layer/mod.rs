@@ -1,1 +1,39 @@
-//! (being written)
+//! The layer store: image layers on disk, how they get there, come out again exactly, and are mounted.
+//!
+//! ```text
+//! <root>/format                 {"version":1,"driver":"overlay"}: newer versions are refused
+//! <root>/lock                   the store lock: shared by who relies on layers, exclusive for who removes them
+//! <root>/layers/<hex>/          a layer by the digits of its diff id; complete once it has this name
+//!          diff/                the tree: an overlay lower directory, whiteouts as overlayfs has them
+//!          layer.json           [`LayerInfo`]
+//!          tree.zst displaced dup/   what is needed to give back the exact tar ([`exact`])
+//!          implied              names of directories that the tar does not describe, NUL between them
+//!          lower/<hex>          which variant serves above a chain of other layers ([`lower`])
+//!          variant/<name>/      the same tree with other directory metadata or shifted owners
+//!          synced               an empty file: the layer was on the disk when it was made
+//! <root>/layers/blobs/<hex>     link to the diff id that a (compressed) blob unpacks to
+//! <root>/staging/<word>/        being made or being deleted; <word>.lock is held by who does it
+//! <root>/staging/layer-<hex>.lock   held while a layer is being fetched and unpacked
+//! ```
+//!
+//! A crash leaves at most staging entries whose lock is free: [`Store::sweep`] deletes them. Removing a layer renames
+//! it into staging first, so that it is gone at once and whole.
+
+pub mod codec;
+pub mod exact;
+pub mod extract;
+mod gzip;
+#[cfg(test)]
+mod hostile;
+pub mod info;
+mod place;
+pub mod staging;
+pub mod store;
+pub mod tar;
+pub mod tree;
+mod unpack;
+pub use unpack::extract_tree;
+
+pub use info::{Blob, LayerInfo};
+pub use staging::{ObjectLock, Staging};
+pub use store::{Driver, Options, Store};

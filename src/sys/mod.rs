@@ -6,6 +6,7 @@
 pub mod bpf;
 pub mod caps;
 pub mod event;
+pub mod file;
 pub mod fork;
 pub mod mount;
 pub mod prctl;
@@ -15,3 +16,4 @@ pub mod rootdir;
 pub mod socket;
 pub mod term;
 pub mod userns;
+pub mod xattr;

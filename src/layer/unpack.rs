@@ -1,0 +1,250 @@
+//! From an archive to a layer: read and hash in one thread, place files in another.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use super::exact::Recorder;
+use super::extract::{Extractor, Options as ExtractOptions, Purpose, Report};
+use super::info::VERSION;
+use super::staging::{ObjectLock, Staging};
+use super::tar::{Feed, Reader};
+use super::{LayerInfo, Store};
+use crate::base::digest::{Algorithm, Digest, Hasher};
+use crate::base::error::{Context, Result, anyhow, bail};
+use crate::base::fs::{self, Durability};
+use crate::sys::rootdir::RootDir;
+
+/// One buffer: large enough that a file is mostly one `write`, small enough for the second-level cache.
+const BUFFER: usize = 256 * 1024;
+/// How many buffers may wait between the threads.
+const AHEAD: usize = 6;
+
+impl Store {
+    /// Unpacks an uncompressed archive as the layer `expected`, streaming, and commits it once its digest is proven.
+    /// Waits for another unpacker of the same layer and uses its work. `progress` gets the bytes read so far.
+    pub fn unpack(&self, expected: &Digest, tar: &mut dyn Read, progress: &dyn Fn(u64)) -> Result<LayerInfo> {
+        let lock = self.lock_layer(expected)?;
+        self.unpack_locked(&lock, expected, tar, progress)
+    }
+
+    /// Like [`Store::unpack`] for who took [`Store::lock_layer`] before fetching.
+    pub fn unpack_locked(
+        &self,
+        _lock: &ObjectLock,
+        expected: &Digest,
+        tar: &mut dyn Read,
+        progress: &dyn Fn(u64),
+    ) -> Result<LayerInfo> {
+        if self.has(expected) {
+            return self.info(expected);
+        }
+        let staging = self.stage()?;
+        let (info, _) = self.build(staging.path(), expected.algorithm(), tar, progress)?;
+        if info.diff_id != *expected {
+            bail!("the layer's content has digest `{}`, not `{expected}` as promised", info.diff_id);
+        }
+        self.commit(staging, info)
+    }
+
+    /// Unpacks an archive whose diff id is not known before (`import`, `commit`).
+    pub fn unpack_new(&self, tar: &mut dyn Read, progress: &dyn Fn(u64)) -> Result<LayerInfo> {
+        let staging = self.stage()?;
+        let (info, marked_end) = self.build(staging.path(), Algorithm::Sha256, tar, progress)?;
+        if !marked_end {
+            bail!("the archive is truncated: it has no end mark");
+        }
+        let _lock = self.lock_layer(&info.diff_id)?;
+        if self.has(&info.diff_id) {
+            return self.info(&info.diff_id);
+        }
+        self.commit(staging, info)
+    }
+
+    fn commit(&self, staging: Staging, info: LayerInfo) -> Result<LayerInfo> {
+        fs::replace_json(&staging.path().join("layer.json"), &info, Durability::Volatile)?;
+        let dir = self.dir(&info.diff_id);
+        if std::fs::symlink_metadata(&dir).is_ok() {
+            Staging::take_away(&self.root, &dir)?.discard()?; // damaged: it has no record
+        }
+        staging.commit(&dir)?;
+        Ok(info)
+    }
+
+    fn build(
+        &self,
+        dir: &Path,
+        algorithm: Algorithm,
+        tar: &mut dyn Read,
+        progress: &dyn Fn(u64),
+    ) -> Result<(LayerInfo, bool)> {
+        let job = Job::prepare(dir, self.extract_options())?;
+        let mut source = Source { tar, progress, hasher: Hasher::new(algorithm), bytes: 0 };
+        let ((report, marked_end), source) = stream(job, &mut source).map(|done| (done, source))?;
+        save_implied(dir, &report)?;
+        let info = LayerInfo {
+            version: VERSION,
+            diff_id: source.hasher.finish(),
+            size: report.size,
+            tar_size: source.bytes,
+            entries: report.entries,
+            blobs: Vec::new(),
+            skipped_devices: report.skipped_devices,
+            ignored_owners: report.ignored_owners,
+            boot_id: boot_id()?,
+        };
+        Ok((info, marked_end))
+    }
+
+    /// How layers of this store are unpacked.
+    pub fn extract_options(&self) -> ExtractOptions {
+        ExtractOptions {
+            purpose: Purpose::Layer { userxattr: self.options.rootless },
+            owner: None,
+            ignore_chown_errors: self.options.rootless && has_one_id(),
+        }
+    }
+}
+
+/// Unpacks an uncompressed archive into a tree that may hold things already (`cp`, `ADD`, volumes): the same
+/// extractor as for layers, without their meaning of `.wh.` names.
+pub fn extract_tree(root: RootDir, options: ExtractOptions, tar: &mut dyn Read) -> Result<Report> {
+    let job = Job { extractor: Extractor::new(root, None, options)?, recorder: None };
+    let mut source = Source { tar, progress: &|_| {}, hasher: Hasher::new(Algorithm::Sha256), bytes: 0 };
+    Ok(stream(job, &mut source)?.0)
+}
+
+/// The archive as it comes in.
+struct Source<'a> {
+    tar: &'a mut dyn Read,
+    progress: &'a dyn Fn(u64),
+    hasher: Hasher,
+    bytes: u64,
+}
+
+impl Source<'_> {
+    /// Fills a buffer as far as the archive goes, and hashes it.
+    fn fill(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        buffer.resize(BUFFER, 0);
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.tar.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        buffer.truncate(filled);
+        self.hasher.update(&buffer);
+        self.bytes += filled as u64;
+        (self.progress)(self.bytes);
+        Ok(buffer)
+    }
+}
+
+/// The placing side.
+struct Job {
+    extractor: Extractor,
+    recorder: Option<Recorder>,
+}
+
+impl Job {
+    fn prepare(dir: &Path, options: ExtractOptions) -> Result<Job> {
+        fs::create_dir(&dir.join("diff"))?;
+        fs::create_dir(&dir.join("dup"))?;
+        let root = RootDir::open(&dir.join("diff")).context("open the layer's tree")?;
+        let stash = File::from(RootDir::open(&dir.join("dup")).and_then(|dup| dup.open_dir(Path::new(".")))?);
+        let extractor = Extractor::new(root, Some(stash.into()), options)?;
+        Ok(Job { extractor, recorder: Some(Recorder::create(dir)?) })
+    }
+
+    fn run(self, feed: Feed<'_>) -> Result<(Report, bool)> {
+        let mut reader = Reader::new(feed, self.recorder);
+        let report = self.extractor.run(&mut reader)?;
+        let (recorder, marked_end) = reader.finish()?;
+        recorder.map_or(Ok(()), Recorder::finish)?;
+        Ok((report, marked_end))
+    }
+}
+
+/// Runs the job over the archive: in this thread when it fits one buffer, else with one thread that places files while
+/// this one reads, decompresses and hashes.
+fn stream(job: Job, source: &mut Source<'_>) -> Result<(Report, bool)> {
+    let first = source.fill(Vec::new()).context("read the archive")?;
+    if first.len() < BUFFER {
+        let mut first = Some(first);
+        return job.run(Feed::new(move |_| Ok(first.take())));
+    }
+    let (full, filled) = sync_channel::<Message>(AHEAD);
+    let (empty, emptied) = sync_channel::<Vec<u8>>(AHEAD + 2);
+    std::thread::scope(|scope| {
+        let placing = scope.spawn(move || job.run(Feed::new(receive(filled, empty))));
+        let read = supply(source, first, full, emptied);
+        let placed = placing.join().map_err(|_| anyhow!("the unpacking thread panicked"))?;
+        // An error of the archive's reader is the cause of what the other side says about a missing end.
+        read.context("read the archive")?;
+        placed
+    })
+}
+
+/// What goes to the placing thread; a channel that closes without `End` was an error.
+enum Message {
+    Buffer(Vec<u8>),
+    End,
+}
+
+fn supply(
+    source: &mut Source<'_>,
+    first: Vec<u8>,
+    full: SyncSender<Message>,
+    emptied: Receiver<Vec<u8>>,
+) -> io::Result<()> {
+    let mut buffer = first;
+    loop {
+        let last = buffer.len() < BUFFER;
+        if full.send(Message::Buffer(buffer)).is_err() {
+            return Ok(()); // the other side failed and says why
+        }
+        if last {
+            let _ = full.send(Message::End);
+            return Ok(());
+        }
+        buffer = source.fill(emptied.try_recv().unwrap_or_default())?;
+    }
+}
+
+fn receive(
+    filled: Receiver<Message>,
+    empty: SyncSender<Vec<u8>>,
+) -> impl FnMut(Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+    move |used| {
+        let _ = empty.try_send(used); // one too many is simply freed
+        match filled.recv() {
+            Ok(Message::Buffer(buffer)) => Ok(Some(buffer)),
+            Ok(Message::End) => Ok(None),
+            Err(_) => Err(io::Error::other("the archive could not be read to its end")),
+        }
+    }
+}
+
+fn save_implied(dir: &Path, report: &Report) -> Result<()> {
+    if report.implied.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&[u8]> = report.implied.iter().map(Vec::as_slice).collect();
+    fs::write_new(&dir.join("implied"), &names.join(&0), 0o600, Durability::Volatile)
+}
+
+/// The id of this boot.
+pub(super) fn boot_id() -> Result<String> {
+    Ok(fs::read_to_string(Path::new("/proc/sys/kernel/random/boot_id"))?.trim().to_owned())
+}
+
+/// Whether the user namespace maps just one id.
+fn has_one_id() -> bool {
+    let map = fs::read_to_string(Path::new("/proc/self/uid_map")).unwrap_or_default();
+    let count = |line: &str| line.split_whitespace().nth(2).and_then(|count| count.parse::<u64>().ok());
+    map.lines().filter_map(count).sum::<u64>() <= 1
+}
