@@ -122,7 +122,7 @@ impl Far for Local {
 
 /// Keeps a process's streams open and empty in a process of its own, so that it can go on without its user.
 pub(super) fn hold(local: Local) -> Result<()> {
-    use crate::sys::fork;
+    use crate::sys::{fork, process};
     use std::os::fd::AsRawFd;
     if fork::fork().context("leave the process in the background")?.is_some() {
         return Ok(());
@@ -134,10 +134,10 @@ pub(super) fn hold(local: Local) -> Result<()> {
         local.ends.input.as_ref(),
     ];
     let keep: Vec<i32> = fds.into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
-    if fork::detach().and_then(|()| fork::close_all_but(&keep)).is_ok() {
+    if fork::detach().and_then(|()| Ok(process::close_from(3, &keep)?)).is_ok() {
         drain(local);
     }
-    fork::exit_now(0)
+    process::exit_now(0)
 }
 
 /// Reads until nobody writes any more. The process is no child of ours: its streams tell its end, or its pidfd.

@@ -203,3 +203,6 @@ pub trait Lifecycle {
     /// Undoes everything: mounts, network, cgroup, and with `--rm` the container. The lock is released right after.
     fn finish(&mut self) -> Result<()>;
 }
+
+#[cfg(test)]
+mod tests;

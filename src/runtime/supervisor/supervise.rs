@@ -17,7 +17,7 @@ use crate::base::lock::Lock;
 use crate::base::time::now;
 use crate::runtime::log::Sink;
 use crate::sys::event::Signals;
-use crate::sys::{event, fork, pty};
+use crate::sys::{event, fork, process, pty};
 
 /// Runs the supervisor in a process that was just forked for it, to its end.
 pub(super) fn run(plan: Plan, conn: OwnedFd) -> ! {
@@ -25,7 +25,7 @@ pub(super) fn run(plan: Plan, conn: OwnedFd) -> ! {
         Ok(supervisor) => supervisor.live(),
         Err((conn, error)) => tell_failure(&conn, &error),
     }
-    fork::exit_now(0)
+    process::exit_now(0)
 }
 
 fn tell_failure(conn: &OwnedFd, error: &Error) {
@@ -89,7 +89,7 @@ impl Supervisor {
         };
         if let Err(error) = supervisor.relay.add_foreground(conn, plan.attach) {
             supervisor.give_up(&error);
-            fork::exit_now(0);
+            process::exit_now(0);
         }
         Ok(supervisor)
     }
@@ -243,7 +243,7 @@ fn leave_the_command(plan: &Plan, conn: &OwnedFd) -> Result<Signals> {
     keep.extend(plan.streams.descriptors());
     keep.extend(&plan.preserve_fds);
     fork::detach()?;
-    fork::close_all_but(&keep)?;
+    process::close_from(3, &keep).context("close what the command had open")?;
     fork::trim_stack();
     event::ignore_signal(libc::SIGPIPE);
     // Caught, not ignored: an ignored signal would stay ignored in every program started from here.
