@@ -43,6 +43,8 @@ pub struct Reader<'a> {
     decoded: Vec<u8>,
     /// The container has ended: what is in the file now is all.
     ended: bool,
+    /// The file was replaced and is read a last time.
+    leaving: bool,
 }
 
 impl std::fmt::Debug for Reader<'_> {
@@ -69,6 +71,7 @@ impl<'a> Reader<'a> {
             watch: None,
             decoded: Vec::new(),
             ended: false,
+            leaving: false,
         };
         reader.open_file()?;
         if let (Some(count), Some(lines)) = (options.tail, &mut reader.lines) {
@@ -133,12 +136,19 @@ impl<'a> Reader<'a> {
 
     /// At the end of the file: whether it is worth another look.
     fn wait_for_more(&mut self) -> Result<bool> {
-        if !self.options.follow || self.ended || self.options.until.is_some_and(|until| now() > until) {
+        if !self.options.follow || self.options.until.is_some_and(|until| now() > until) {
             return Ok(false);
         }
         if self.replaced()? {
-            self.open_file()?;
+            // The old file may have grown between the last look at it and its replacement: once more, then go.
+            self.leaving = !self.leaving;
+            if !self.leaving {
+                self.open_file()?;
+            }
             return Ok(true);
+        }
+        if self.ended {
+            return Ok(false);
         }
         if !(self.alive)() {
             self.ended = true; // what came since the last look is still to be read
@@ -152,12 +162,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether the path holds another file than the one being read.
-    fn replaced(&self) -> Result<bool> {
-        let Some(lines) = &self.lines else { return Ok(self.path.exists()) };
+    fn replaced(&mut self) -> Result<bool> {
+        let Some(lines) = &mut self.lines else { return Ok(self.path.exists()) };
         let mine = lines.file.metadata().context("look at the log")?;
-        let theirs = std::fs::metadata(&self.path);
+        if mine.len() < lines.offset {
+            lines.forget_unfinished()?; // the disk was full in the middle of a record
+        }
         // A file cut short in place (`truncate -s0`, as administrators do) starts anew too.
         let cut = mine.len() < lines.offset;
+        let theirs = std::fs::metadata(&self.path);
         Ok(cut || theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) != (mine.dev(), mine.ino())))
     }
 
@@ -213,6 +226,13 @@ impl Lines {
         Ok(())
     }
 
+    /// Goes back to the beginning of a line of which only a part was read.
+    fn forget_unfinished(&mut self) -> Result<()> {
+        let unfinished = self.rest.len() as u64;
+        self.rest = 0..0;
+        self.seek(self.offset - unfinished)
+    }
+
     /// The place in the buffer of the next line, without its newline; `None` when the file has no whole line more now.
     fn next(&mut self) -> std::io::Result<Option<Range<usize>>> {
         let mut searched = 0;
@@ -240,5 +260,134 @@ impl Lines {
         self.rest.end += read;
         self.offset += read as u64;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::base::id;
+    use crate::runtime::log::{Sink, Stream, read};
+
+    fn settings(driver: Driver) -> Settings {
+        let path = std::env::temp_dir().join(format!("dhow-log-{}", id::word()));
+        Settings { driver, path, ..Settings::default() }
+    }
+
+    fn all(settings: &Settings, options: &ReadOptions) -> Vec<u8> {
+        let mut reader = read(settings, options, || false).unwrap();
+        let mut out = Vec::new();
+        while let Some(entry) = reader.next().unwrap() {
+            out.extend_from_slice(entry.bytes);
+        }
+        out
+    }
+
+    fn tail(settings: &Settings, lines: u64) -> Vec<u8> {
+        all(settings, &ReadOptions { tail: Some(lines), ..ReadOptions::default() })
+    }
+
+    #[test]
+    fn what_was_written_in_any_pieces_is_read_whole() {
+        for driver in [Driver::K8sFile, Driver::JsonFile] {
+            let settings = settings(driver);
+            let mut sink = Sink::open(&settings).unwrap();
+            let bytes: Vec<u8> =
+                (0..300_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+            for (n, piece) in bytes.chunks(9973).enumerate() {
+                sink.write(if n % 3 == 0 { Stream::Stderr } else { Stream::Stdout }, piece);
+            }
+            assert!(all(&settings, &ReadOptions::default()) == bytes, "{driver:?}");
+            fs::remove_file(&settings.path).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_tail_counts_lines_not_records() {
+        let settings = settings(Driver::K8sFile);
+        assert_eq!(tail(&settings, 5), b"");
+        let mut sink = Sink::open(&settings).unwrap();
+        for piece in [&b"one\ntwo\n"[..], b"th", b"ree\n", b"fo", b"ur"] {
+            sink.write(Stream::Stdout, piece);
+        }
+        let table: [(u64, &[u8]); 6] = [
+            (0, b""),
+            (1, b"four"),
+            (2, b"three\nfour"),
+            (3, b"two\nthree\nfour"),
+            (4, b"one\ntwo\nthree\nfour"),
+            (9, b"one\ntwo\nthree\nfour"),
+        ];
+        for (lines, expected) in table {
+            assert_eq!(tail(&settings, lines), expected, "{lines}");
+        }
+        let mut file = std::fs::File::options().append(true).open(&settings.path).unwrap();
+        file.write_all(b"2026-01-02T03:04:05.000000006+00:00 stdout F still being wr").unwrap();
+        assert_eq!(tail(&settings, 1), b"four");
+        fs::remove_file(&settings.path).unwrap();
+    }
+
+    #[test]
+    fn the_tail_of_a_long_log_is_found_across_blocks() {
+        let settings = settings(Driver::JsonFile);
+        let mut sink = Sink::open(&settings).unwrap();
+        let line = |n: u32| format!("{n} {}\n", "x".repeat(n as usize % 999)).into_bytes();
+        (0..2000).for_each(|n| sink.write(Stream::Stdout, &line(n)));
+        let expected: Vec<u8> = (1500..2000).flat_map(line).collect();
+        assert!(tail(&settings, 500) == expected);
+        fs::remove_file(&settings.path).unwrap();
+    }
+
+    #[test]
+    fn times_limit_what_is_shown() {
+        let settings = settings(Driver::K8sFile);
+        let record =
+            |second: u32| format!("2026-01-02T03:04:{second:02}.000000006+00:00 stdout F {second}\n");
+        let text: String = (0..10).map(record).collect();
+        fs::replace(&settings.path, text.as_bytes(), 0o600, fs::Durability::Volatile).unwrap();
+        let at = |second: u32| Some(format!("2026-01-02T03:04:{second:02}.1Z").parse().unwrap());
+        let options = ReadOptions { since: at(2), until: at(5), ..ReadOptions::default() };
+        assert_eq!(all(&settings, &options), b"3\n4\n5\n");
+        fs::remove_file(&settings.path).unwrap();
+    }
+
+    #[test]
+    fn a_follower_survives_rotation_and_ends_with_the_container() {
+        let settings = Settings { max_size: 4000, ..settings(Driver::K8sFile) };
+        let path = settings.path.clone();
+        let writer = {
+            let settings = settings.clone();
+            std::thread::spawn(move || {
+                let mut sink = Sink::open(&settings).unwrap();
+                for n in 0..300 {
+                    sink.write(Stream::Stdout, format!("{n}\n").as_bytes());
+                    std::thread::sleep(Duration::from_micros(1500));
+                }
+            })
+        };
+        let begun = Instant::now();
+        let alive = || !writer.is_finished();
+        let options = ReadOptions { follow: true, ..ReadOptions::default() };
+        let mut reader = read(&settings, &options, alive).unwrap();
+        let mut seen = Vec::new();
+        while let Some(entry) = reader.next().unwrap() {
+            seen.extend_from_slice(entry.bytes);
+        }
+        drop(reader);
+        writer.join().unwrap();
+        let expected: String = (0..300).map(|n| format!("{n}\n")).collect();
+        assert_eq!(String::from_utf8(seen).unwrap(), expected);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(std::fs::metadata(&path).unwrap().len() <= 4000);
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_driver_without_a_log_says_so() {
+        let error = read(&settings(Driver::None), &ReadOptions::default(), || false).unwrap_err();
+        assert!(error.to_string().contains("none") || format!("{error:#}").contains("none"));
     }
 }

@@ -290,7 +290,7 @@ fn the_container_outlives_its_command_and_can_be_attached() {
         .collect();
     let watcher = watch(&scene.dir).unwrap();
     std::thread::sleep(Duration::from_millis(300));
-    File::create(scene.dir.join("go")).unwrap();
+    fs::create(&scene.dir.join("go")).unwrap();
     for child in attached {
         let output = child.wait_with_output().unwrap();
         assert_eq!((after_curtain(&output.stdout), output.status.code()), (&b"second\n"[..], Some(3)));
@@ -303,7 +303,7 @@ fn the_container_outlives_its_command_and_can_be_attached() {
 fn big_file(scene: &Scene, megabytes: usize) -> PathBuf {
     let path = scene.dir.join("big");
     let block: Vec<u8> = (0..1 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let mut file = File::create(&path).unwrap();
+    let mut file = fs::create(&path).unwrap();
     (0..megabytes).for_each(|_| file.write_all(&block).unwrap());
     path
 }
