@@ -346,6 +346,8 @@ pub struct MountOptions {
     pub copy_up: Option<bool>,
     /// `subpath=`
     pub subpath: Option<PathBuf>,
+    /// `no-dereference`: a symbolic link is shown itself, not what it points to.
+    pub no_dereference: bool,
     /// File system options (`size=64m`, `mode=1777`).
     pub extra: Vec<String>,
 }
