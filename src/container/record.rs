@@ -130,6 +130,12 @@ pub struct Process {
     pub systemd: bool,
     /// `--detach-keys`
     pub detach_keys: String,
+    /// `--passwd=false`: /etc/passwd and /etc/group stay as the image has them.
+    pub no_passwd: bool,
+    /// `--passwd-entry`, with `$USERNAME`, `$UID`, `$GID`, `$NAME`, `$HOME` still in it.
+    pub passwd_entry: Option<String>,
+    /// `--group-entry`, with `$GROUPNAME`, `$GID` still in it.
+    pub group_entry: Option<String>,
 }
 
 impl Default for Process {
@@ -154,6 +160,9 @@ impl Default for Process {
             timezone: None,
             systemd: false,
             detach_keys: "ctrl-p,ctrl-q".into(),
+            no_passwd: false,
+            passwd_entry: None,
+            group_entry: None,
         }
     }
 }
@@ -439,6 +448,8 @@ pub struct Network {
     pub dns_search: Vec<String>,
     /// `--dns-option`
     pub dns_options: Vec<String>,
+    /// `--hosts-file`: a path, `image`, `none`; empty for the host's.
+    pub hosts_file: String,
     /// `--no-hosts`
     pub no_hosts: bool,
     /// `--no-hostname`

@@ -457,13 +457,13 @@ mod tests {
     fn damaged_records_break_nothing_else() {
         let sandbox = Sandbox::new();
         let store = &sandbox.1;
-        let (a, b) = (sandbox.make("a"), sandbox.make("b"));
+        let (a, b) = (sandbox.make("one"), sandbox.make("two"));
         fs::replace(&store.dir(&a.id).join("config.json"), b"{", 0o600, Durability::Volatile).unwrap();
         assert_eq!(store.list().unwrap().len(), 1);
         assert_eq!(store.damaged().unwrap().len(), 1);
-        assert_eq!(store.resolve_id("a").unwrap(), a.id);
+        assert_eq!(store.resolve_id("one").unwrap(), a.id);
         store.remove(&a.id).unwrap();
-        assert!(store.resolve_id("a").is_err() && store.resolve("b").unwrap().config.id == b.id);
+        assert!(store.resolve_id("one").is_err() && store.resolve("two").unwrap().config.id == b.id);
     }
 
     #[test]

@@ -4,3 +4,5 @@ pub mod context;
 pub mod create;
 pub mod image;
 pub mod progress;
+pub mod spec;
+pub mod userns;

@@ -46,7 +46,6 @@ pub fn parse(text: &str) -> Result<Vec<PortMapping>> {
 }
 
 /// Splits the address in front off: `[::1]:80:80`, `127.0.0.1:80:80`. The outer `None` is a syntax error.
-#[expect(clippy::option_option, reason = "no address, and a wrong one")]
 fn split_ip(text: &str) -> Option<(Option<String>, &str)> {
     if let Some(rest) = text.strip_prefix('[') {
         let (ip, rest) = rest.split_once("]:")?;

@@ -60,7 +60,7 @@ pub fn name(number: i32) -> String {
         1..=31 => format!("SIG{}", NAMES[number as usize - 1]),
         RTMIN => "SIGRTMIN".into(),
         RTMAX => "SIGRTMAX".into(),
-        RTMIN..RTMAX => format!("SIGRTMIN+{}", number - RTMIN),
+        35..RTMAX => format!("SIGRTMIN+{}", number - RTMIN),
         _ => number.to_string(),
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::base::config::Containers;
 use crate::base::digest::Digest;
 use crate::base::error::{Context as _, Result};
 use crate::base::roots::Roots;
 use crate::container;
 use crate::container::record::{HealthCheck, LogDriver};
+use crate::sys::userns::Stage;
 
 /// The person and process that typed the command, seen from outside of any user namespace of dhow.
 #[derive(Debug, Clone, Default)]
@@ -208,6 +210,39 @@ pub struct Context<'a> {
     pub defaults: &'a Defaults,
     /// The other containers (`--volumes-from`, `container:` namespaces, `--requires`).
     pub containers: &'a container::Store,
-    /// Looks up an image for `--mount type=image`: its id and its layers, lowest first.
-    pub find_image: &'a dyn Fn(&str) -> Result<(Digest, Vec<Digest>)>,
+    /// The rootless stage with the caller's sub-ids; `None` for root.
+    pub stage: Option<&'a Stage>,
+    /// Looks up an image for `--mount type=image`.
+    pub find_image: &'a FindImage<'a>,
+}
+
+/// Gives an image's id and its layers, lowest first.
+pub type FindImage<'a> = dyn Fn(&str) -> Result<(Digest, Vec<Digest>)> + 'a;
+
+impl Context<'_> {
+    /// Whether the caller is an ordinary user.
+    pub fn rootless(&self) -> bool {
+        self.roots.rootless
+    }
+}
+
+impl Defaults {
+    /// The built-in defaults with what `containers.conf` says over them.
+    pub fn from_config(config: &Containers) -> Result<Defaults> {
+        let mut defaults = Defaults::default();
+        let (keys, engine) = (&config.containers, &config.engine);
+        macro_rules! take {
+            ($from:ident: $($field:ident),* $(,)?) => {
+                $(if let Some(value) = &$from.$field { defaults.$field = value.clone().into(); })*
+            };
+        }
+        take!(keys: annotations, apparmor_profile, base_hosts_file, cgroupns, cgroups, default_capabilities,
+            default_sysctls, default_ulimits, devices, dns_options, dns_searches, dns_servers, env, env_host,
+            http_proxy, init, ipcns, label, log_size_max, log_tag, mounts, netns, no_hosts, pidns, pids_limit,
+            privileged, read_only, seccomp_profile, shm_size, tz, umask, userns, utsns, volumes);
+        take!(engine: detach_keys, image_volume_mode, stop_timeout);
+        let driver = keys.log_driver.as_deref().filter(|driver| !driver.is_empty());
+        defaults.log_driver = driver.map(crate::container::parse::log::parse_driver).transpose()?;
+        Ok(defaults)
+    }
 }

@@ -1,0 +1,3 @@
+//! The OCI runtime specification of a container, from its record.
+
+pub mod caps;
