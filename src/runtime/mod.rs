@@ -1,5 +1,6 @@
 //! (being written)
 
+pub mod cgroup;
 pub mod defaults;
 pub mod log;
 pub mod lsm;
