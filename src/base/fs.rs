@@ -128,9 +128,14 @@ pub fn sync_dir(path: &Path) -> Result<()> {
 
 /// Makes a directory and its parents, mode 0700.
 pub fn create_dir_all(path: &Path) -> Result<()> {
+    create_dir_all_with(path, 0o700)
+}
+
+/// Makes a directory and its parents, with this mode as far as the umask lets it.
+pub fn create_dir_all_with(path: &Path, mode: u32) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
-        .mode(0o700)
+        .mode(mode)
         .create(path)
         .with_context(|| format!("create directory `{}`", path.display()))
 }

@@ -4,7 +4,8 @@ use std::cell::OnceCell;
 
 use crate::base::error::Result;
 use crate::base::roots::Roots;
-use crate::{container, image};
+use crate::sys::userns;
+use crate::{container, image, layer};
 
 /// Global options that decide how stores are opened.
 #[derive(Debug, Clone, Default)]
@@ -22,13 +23,14 @@ pub struct Context {
     pub options: GlobalOptions,
     images: image::Store,
     containers: OnceCell<container::Store>,
+    layers: OnceCell<layer::Store>,
 }
 
 impl Context {
     /// Opens nothing yet.
     pub fn new(roots: Roots, options: GlobalOptions) -> Context {
         let images = image::Store::open(&roots.root);
-        Context { roots, options, images, containers: OnceCell::new() }
+        Context { roots, options, images, containers: OnceCell::new(), layers: OnceCell::new() }
     }
 
     /// The images.
@@ -43,5 +45,31 @@ impl Context {
             let _ = self.containers.set(store); // empty until now, and one thread only
         }
         Ok(self.containers.get().unwrap_or_else(|| unreachable!("set above")))
+    }
+
+    /// The layers.
+    pub fn layers(&self) -> Result<&layer::Store> {
+        if self.layers.get().is_none() {
+            let driver = self.options.storage_driver.as_deref().map(str::parse).transpose()?;
+            let options = layer::Options { driver, rootless: self.roots.rootless };
+            let store = layer::Store::open(&self.roots.root, options)?;
+            let _ = self.layers.set(store); // empty until now, and one thread only
+        }
+        Ok(self.layers.get().unwrap_or_else(|| unreachable!("set above")))
+    }
+
+    /// Rootless, moves this process into its user namespace stage, where it owns the sub-ids; makes the roots.
+    ///
+    /// For verbs that touch layers or run containers. The process must be single-threaded.
+    pub fn enter_stage(&self) -> Result<()> {
+        if self.roots.rootless && !userns::in_stage() {
+            userns::enter(rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())?;
+        }
+        self.roots.create()
+    }
+
+    /// A context of the same roots and options that has opened nothing: for a process that was forked.
+    pub fn again(&self) -> Context {
+        Context::new(self.roots.clone(), self.options.clone())
     }
 }
