@@ -1,0 +1,215 @@
+#!/usr/bin/env bash
+# make bench: medians side by side in one run with the peers that are installed (podman with crun, crun alone with a
+# ready bundle, bwrap). Prints a Markdown table; the last column is dhow / the first peer of the row.
+# BENCH=word runs only the rows whose name contains the word. Stores lie on $BENCH_DIR (default: a tmpfs in /dev/shm).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+only=${BENCH:-}
+dir=$(mktemp -d "${BENCH_DIR:-/dev/shm}/dhow-bench.XXXXXX")
+dhow_binary=$PWD/target/x86_64-unknown-linux-musl/release/dhow
+has() { command -v "$1" >/dev/null; }
+has hyperfine || { echo "hyperfine is not installed: tests/setup.sh bench" >&2; exit 1; }
+
+dhow=("$dhow_binary" --root "$dir/dhow" --runroot "$dir/dhow-run")
+podman=()
+has podman && podman=(podman --root "$dir/podman" --runroot "$dir/podman-run" --cgroup-manager cgroupfs
+    --events-backend file --storage-driver overlay)
+registry=
+cleanup() {
+    "${dhow[@]}" rm -fa -t 0 >/dev/null 2>&1 || true
+    [ ${#podman[@]} -eq 0 ] || "${podman[@]}" rm -fa -t 0 >/dev/null 2>&1 || true
+    [ -z "$registry" ] || kill "$registry" 2>/dev/null || true
+    umount -l "$dir"/podman/overlay 2>/dev/null || true
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+
+# --- one image for all: busybox with an /etc
+rootfs=$dir/rootfs
+mkdir -p "$rootfs"/{bin,etc,tmp,dev,proc,sys}
+cp /bin/busybox "$rootfs/bin/"
+for applet in sh true cat sleep ls echo; do ln -s busybox "$rootfs/bin/$applet"; done
+echo "root:x:0:0:root:/root:/bin/sh" >"$rootfs/etc/passwd"
+echo "root:x:0:" >"$rootfs/etc/group"
+tar -C "$rootfs" --owner=0 --group=0 -cf "$dir/rootfs.tar" .
+archive() { # NAME LAYER...: a docker-archive on stdout
+    local name=$1 work layers='' ids='' n=0 file
+    shift
+    work=$(mktemp -d "$dir/archive.XXXXXX")
+    for file in "$@"; do
+        n=$((n + 1))
+        ln "$file" "$work/$n.tar" 2>/dev/null || cp "$file" "$work/$n.tar"
+        layers="$layers${layers:+,}\"$n.tar\""
+        ids="$ids${ids:+,}\"sha256:$(sha256sum "$file" | cut -d' ' -f1)\""
+    done
+    printf '{"architecture":"amd64","os":"linux","config":{"Cmd":["sh"],"Env":["PATH=/bin"]},"rootfs":{"type":"layers","diff_ids":[%s]}}' "$ids" >"$work/config.json"
+    printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":[%s]}]' "$name" "$layers" >"$work/manifest.json"
+    tar -C "$work" -cf - .
+    rm -rf "$work"
+}
+archive localhost/bench:latest "$dir/rootfs.tar" >"$dir/bench.tar"
+"${dhow[@]}" load -q -i "$dir/bench.tar" >/dev/null
+[ ${#podman[@]} -eq 0 ] || "${podman[@]}" load -q -i "$dir/bench.tar" >/dev/null
+
+# --- measuring
+wanted() { [ -z "$only" ] || [[ "$1" == *"$only"* ]]; }
+median() { # RUNS PREPARE COMMAND...: median wall milliseconds
+    local runs=$1 prepare=$2
+    shift 2
+    local options=(-N --warmup 1 --runs "$runs" --export-csv "$dir/out.csv")
+    [ -z "$prepare" ] || options+=(--prepare "$prepare")
+    hyperfine "${options[@]}" "$(printf '%q ' "$@")" >/dev/null 2>"$dir/err" || { cat "$dir/err" >&2; echo nan; return; }
+    awk -F, 'NR==2 {printf "%.2f", $6*1000}' "$dir/out.csv"
+}
+row() { # NAME OURS THEIRS [NAME VALUE]...
+    local name=$1 ours=$2 peers='' ratio=-
+    shift 2
+    [ $# -eq 0 ] || ratio=$(awk -v a="$ours" -v b="$2" 'BEGIN {if (b>0) printf "%.3f", a/b; else print "-"}')
+    while [ $# -gt 0 ]; do peers="$peers${peers:+, }$1 $2"; shift 2; done
+    printf '| %s | %s | %s | %s |\n' "$name" "$ours" "${peers:--}" "$ratio"
+}
+p() { [ ${#podman[@]} -gt 0 ]; }
+
+echo "Linux $(uname -r), $(nproc) cores, $(date +%F); $("$dhow_binary" --version)$(p && podman --version | sed 's/^/; /')$(has crun && crun --version | sed -n '1s/^/; /p')$(has bwrap && bwrap --version | sed 's/^/; /')"
+echo
+echo "| work | dhow, ms | peers, ms | dhow / first peer |"
+echo "|---|---|---|---|"
+
+bundle() {
+    mkdir -p "$dir/bundle" && cp -r "$rootfs" "$dir/bundle/rootfs"
+    (cd "$dir/bundle" && crun spec && sed -i 's/"terminal": true/"terminal": false/; s/"sh"/"true"/' config.json)
+}
+if wanted "run none"; then
+    peers=()
+    p && peers+=(podman "$(median 10 '' "${podman[@]}" run --rm --network none bench true)")
+    has crun && { bundle; peers+=(crun "$(median 30 '' crun run -b "$dir/bundle" bench)"); }
+    has bwrap && peers+=(bwrap "$(median 30 '' bwrap --unshare-all --bind "$rootfs" / --proc /proc --dev /dev true)")
+    row "run --rm --network none IMG true" "$(median 50 '' "${dhow[@]}" run --rm --network none bench true)" "${peers[@]}"
+fi
+if wanted "run host"; then
+    peers=()
+    p && peers+=(podman "$(median 10 '' "${podman[@]}" run --rm --network host bench true)")
+    row "run --rm --network host IMG true" "$(median 50 '' "${dhow[@]}" run --rm --network host bench true)" "${peers[@]}"
+fi
+if wanted "version"; then
+    peers=()
+    p && peers+=(podman "$(median 20 '' "${podman[@]}" version)")
+    row "version" "$(median 50 '' "${dhow[@]}" version)" "${peers[@]}"
+fi
+if wanted "exec"; then
+    "${dhow[@]}" run -d --name ex --network none bench sleep 10000 >/dev/null
+    peers=()
+    if p; then
+        "${podman[@]}" run -d --name ex --network none bench sleep 10000 >/dev/null
+        peers+=(podman "$(median 10 '' "${podman[@]}" exec ex true)")
+        "${podman[@]}" rm -f -t 0 ex >/dev/null
+    fi
+    row "exec true" "$(median 50 '' "${dhow[@]}" exec ex true)" "${peers[@]}"
+    supervisor=$("${dhow[@]}" inspect -f '{{.State.ConmonPid}}' ex)
+    private=$(awk '/^Private_(Clean|Dirty)/ {s += $2} END {print s}' "/proc/$supervisor/smaps_rollup")
+    echo "| supervisor, private memory | $private KiB | - | - |"
+    "${dhow[@]}" rm -f -t 0 ex >/dev/null
+fi
+if wanted "ps"; then
+    for count in 0 100 1000; do
+        have=$("${dhow[@]}" ps -aq | wc -l)
+        for _ in $(seq "$have" $((count - 1))); do "${dhow[@]}" create bench true; done >/dev/null
+        peers=()
+        if p && [ "$count" -le "${BENCH_PODMAN_CONTAINERS:-100}" ]; then
+            have=$("${podman[@]}" ps -aq | wc -l)
+            for _ in $(seq "$have" $((count - 1))); do "${podman[@]}" create bench true; done >/dev/null
+            peers+=(podman "$(median 10 '' "${podman[@]}" ps -a)")
+        fi
+        row "ps -a, $count containers" "$(median 20 '' "${dhow[@]}" ps -a)" "${peers[@]}"
+    done
+    "${dhow[@]}" rm -a >/dev/null
+    ! p || "${podman[@]}" rm -a >/dev/null
+fi
+if wanted "images"; then
+    for n in $(seq 300); do
+        mkdir -p "$dir/n"; echo "$n" >"$dir/n/file"; tar -C "$dir/n" -cf "$dir/n.tar" file
+        archive "localhost/many-$n:latest" "$dir/n.tar" | "${dhow[@]}" load -q >/dev/null
+    done
+    row "images, 300 images" "$(median 20 '' "${dhow[@]}" images)"
+    "${dhow[@]}" rmi -f $("${dhow[@]}" images --format '{{.Repository}}' | grep many) >/dev/null
+fi
+at_once() { # COUNT COMMAND...
+    local count=$1; shift
+    local begin end; begin=$(date +%s%N)
+    for _ in $(seq "$count"); do "$@" >/dev/null 2>&1 & done
+    wait $(jobs -p | grep -v "^$registry$")
+    end=$(date +%s%N)
+    awk -v n="$((end - begin))" 'BEGIN {printf "%.0f", n/1e6}'
+}
+if wanted "at once"; then
+    for count in 20 50; do
+        peers=()
+        p && { peers+=(podman "$(at_once "$count" "${podman[@]}" run -d --network none bench sleep 1000)")
+               "${podman[@]}" rm -fa -t 0 >/dev/null; }
+        row "$count run -d at once" "$(at_once "$count" "${dhow[@]}" run -d --network none bench sleep 1000)" "${peers[@]}"
+        "${dhow[@]}" rm -fa -t 0 >/dev/null
+    done
+fi
+if wanted "cat"; then
+    speed() { # COMMAND...: MB/s through it
+        local begin end; begin=$(date +%s%N)
+        head -c 2000000000 /dev/zero | "$@" | wc -c >"$dir/count"
+        end=$(date +%s%N)
+        [ "$(cat "$dir/count")" = 2000000000 ] || { echo "bytes were lost" >&2; exit 1; }
+        awk -v n="$((end - begin))" 'BEGIN {printf "%.0f", 2e12/n}'
+    }
+    peers=(bare "$(speed cat)")
+    p && peers+=(podman "$(speed "${podman[@]}" run -i --rm --network none bench cat)")
+    row "run -i --rm IMG cat, MB/s (more is better)" "$(speed "${dhow[@]}" run -i --rm --network none bench cat)" "${peers[@]}"
+fi
+if wanted "pull" && has docker-registry; then
+    port=5057
+    printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s", secret: x}\n' "$dir/registry" "$port" >"$dir/registry.yml"
+    docker-registry serve "$dir/registry.yml" >/dev/null 2>&1 &
+    registry=$!
+    sleep 1
+    base=http://127.0.0.1:$port/v2
+    put() {
+        local location
+        location=$(curl -fsS -X POST -D - -o /dev/null "$base/$1/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+        curl -fsS -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$2" "$location&digest=sha256:$(sha256sum "$2" | cut -d' ' -f1)"
+    }
+    image() { # NAME LAYER...: gzipped layers into the registry
+        local name=$1 ids='' layers='' file; shift
+        for file in "$@"; do
+            gzip -6 -kf "$file"
+            put "$name" "$file.gz"
+            ids="$ids${ids:+,}\"sha256:$(sha256sum "$file" | cut -d' ' -f1)\""
+            layers="$layers${layers:+,}{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+gzip\",\"digest\":\"sha256:$(sha256sum "$file.gz" | cut -d' ' -f1)\",\"size\":$(stat -c %s "$file.gz")}"
+        done
+        printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[%s]}}' "$ids" >"$dir/c.json"
+        put "$name" "$dir/c.json"
+        printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%d},"layers":[%s]}' \
+            "$(sha256sum "$dir/c.json" | cut -d' ' -f1)" "$(stat -c %s "$dir/c.json")" "$layers" >"$dir/m.json"
+        curl -fsS -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary "@$dir/m.json" "$base/$name/manifests/latest"
+    }
+    tar -C / --sort=name -cf - usr/lib/x86_64-linux-gnu usr/bin 2>/dev/null | head -c 150000000 >"$dir/cut.tar" || true
+    mkdir "$dir/one" && tar -C "$dir/one" -xf "$dir/cut.tar" 2>/dev/null || true
+    tar -C "$dir/one" --sort=name -cf "$dir/one.tar" . && rm -rf "$dir/one" "$dir/cut.tar"
+    image one "$dir/one.tar"
+    many=()
+    for n in $(seq 30); do
+        mkdir -p "$dir/l/d$n" && head -c 800000 /dev/urandom | split -b 20000 - "$dir/l/d$n/f" && tar -C "$dir/l" -cf "$dir/l$n.tar" "d$n" && rm -rf "$dir/l"
+        many+=("$dir/l$n.tar")
+    done
+    image many "${many[@]}"
+    inflate='gzip -d'; has igzip && inflate='igzip -d'
+    for what in one many; do
+        layers=$(ls "$dir"/$([ $what = one ] && echo one || echo 'l*').tar.gz)
+        script="rm -rf $dir/x && mkdir $dir/x"
+        for layer in $layers; do
+            digest=$(sha256sum "$layer" | cut -d' ' -f1)
+            script="$script && curl -fsS $base/$what/blobs/sha256:$digest | $inflate | tar -C $dir/x -x"
+        done
+        peers=("curl, ${inflate%% *} and tar" "$(median 5 '' bash -c "$script")")
+        p && peers+=(podman "$(median 3 "${podman[*]} rmi -f -i 127.0.0.1:$port/$what" "${podman[@]}" pull -q --tls-verify=false "127.0.0.1:$port/$what")")
+        row "pull, $([ $what = one ] && echo 'one layer of 150 MB' || echo '30 layers, 24 MB')" \
+            "$(median 5 "${dhow[*]} rmi -f --ignore 127.0.0.1:$port/$what" "${dhow[@]}" pull -q "127.0.0.1:$port/$what")" "${peers[@]}"
+    done
+fi
