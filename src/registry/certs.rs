@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, parse_pem};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::base::error::{Context, Kind, Result, anyhow, fail};
 use crate::base::{fs, roots};
@@ -13,10 +14,17 @@ use crate::base::{fs, roots};
 const LIMIT: u64 = 4 << 20;
 
 /// What a directory of certificates holds.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct HostCerts {
-    pub(super) roots: Vec<Certificate<'static>>,
+    pub(super) roots: Vec<CertificateDer<'static>>,
     pub(super) client: Option<ClientCert>,
+}
+
+/// What the client shows of itself.
+#[derive(Debug)]
+pub(super) struct ClientCert {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
 }
 
 impl HostCerts {
@@ -68,15 +76,11 @@ impl HostCerts {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let bytes = fs::read_limited(path, LIMIT)?;
-    let parsed = parse_pem(&bytes).filter_map(|item| match item {
-        Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-        Ok(_) => None,
-        Err(error) => Some(Err(error)),
-    });
-    let found: Vec<_> =
-        parsed.collect::<Result<_, _>>().with_context(|| format!("read certificate `{}`", path.display()))?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("read certificate `{}`", path.display()))?;
     if found.is_empty() {
         return Err(fail(Kind::Failed, format!("`{}` holds no certificate in PEM form", path.display())));
     }
@@ -88,13 +92,14 @@ fn client(path: &Path) -> Result<ClientCert> {
     let chain = certificates(path)?;
     let bytes = fs::read_limited(&key_path, LIMIT)
         .with_context(|| format!("certificate `{}` needs its key", path.display()))?;
-    let key = PrivateKey::from_pem(&bytes).with_context(|| format!("read key `{}`", key_path.display()))?;
-    Ok(ClientCert::new_with_certs(&chain, key))
+    let key = PrivateKeyDer::from_pem_slice(&bytes)
+        .with_context(|| format!("read key `{}`", key_path.display()))?;
+    Ok(ClientCert { chain, key })
 }
 
 /// The roots that the system trusts; read once, when https is first spoken.
-pub(super) fn system_roots() -> Result<&'static [Certificate<'static>]> {
-    static ROOTS: OnceLock<Vec<Certificate<'static>>> = OnceLock::new();
+pub(super) fn system_roots() -> Result<&'static [CertificateDer<'static>]> {
+    static ROOTS: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
     if let Some(roots) = ROOTS.get() {
         return Ok(roots);
     }
@@ -102,8 +107,7 @@ pub(super) fn system_roots() -> Result<&'static [Certificate<'static>]> {
     if let (true, Some(error)) = (loaded.certs.is_empty(), loaded.errors.first()) {
         return Err(anyhow!("{error}").context("read the system's certificates"));
     }
-    let roots = loaded.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
-    Ok(ROOTS.get_or_init(|| roots))
+    Ok(ROOTS.get_or_init(|| loaded.certs))
 }
 
 /// Whether this system trusts nobody, so that every certificate fails.

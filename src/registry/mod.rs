@@ -21,8 +21,10 @@ pub mod manifest;
 pub mod platform;
 mod probe;
 mod proxy;
+mod push;
 pub mod reference;
 mod retry;
+mod tls;
 mod token;
 mod transport;
 mod url;
@@ -34,6 +36,7 @@ pub use config::Registries;
 pub use failure::{ServerError, status_of};
 pub use fetch::{Fetched, FetchedImage, Head, not_found};
 pub use platform::Platform;
+pub use push::{Open, Pushed};
 pub use reference::Reference;
 
 #[cfg(test)]

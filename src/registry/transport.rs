@@ -5,17 +5,19 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Method, Request as HttpRequest};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, SocksConnector, TcpConnector};
 use ureq::{Agent, Body, BodyReader, SendBody};
 
-use super::certs::{self, HostCerts};
+use super::certs::HostCerts;
 use super::endpoint::is_loopback;
 use super::failure;
 use super::proxy::Proxies;
+use super::tls::{self, TlsConnector};
 use super::url::Url;
 use crate::base::error::{Context, Result, bail};
 
@@ -60,9 +62,9 @@ pub(super) struct Response {
     body: Body,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
     /// A request without a body.
-    pub(super) fn new(method: Method, url: Url) -> Request<'static> {
+    pub(super) fn new(method: Method, url: Url) -> Request<'a> {
         Request { method, url, headers: Vec::new(), payload: Payload::None }
     }
 }
@@ -191,7 +193,7 @@ impl Transport {
     fn make_agent(&self, key: &AgentKey, certs: HostCerts, at_home: bool) -> Result<Agent> {
         let proxy =
             key.proxy.as_deref().map(ureq::Proxy::new).transpose().context("read the proxy's address")?;
-        let mut config = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(proxy)
@@ -204,26 +206,15 @@ impl Transport {
             .output_buffer_size(BUFFER)
             .max_idle_connections(64)
             .max_idle_connections_per_host(32);
-        if key.https {
-            config = config.tls_config(tls_config(key.insecure, certs, at_home)?);
+        if !key.https {
+            return Ok(config.build().new_agent());
         }
-        Ok(config.build().new_agent())
+        let connector = SocksConnector::default()
+            .chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(TlsConnector(tls::config(key.insecure, certs, at_home)?));
+        Ok(Agent::with_parts(config.build(), connector, DefaultResolver::default()))
     }
-}
-
-/// The one place that chooses the TLS provider.
-fn tls_config(insecure: bool, certs: HostCerts, at_home: bool) -> Result<TlsConfig> {
-    let mut roots = certs.roots;
-    if !insecure {
-        roots.extend(certs::system_roots()?.iter().cloned());
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(provider)
-        .root_certs(RootCerts::new_with_certs(&roots))
-        .client_cert(certs.client.filter(|_| at_home))
-        .disable_verification(insecure)
-        .build())
 }
 
 fn redirect_target(request: &Request<'_>, response: &Response) -> Result<Option<Url>> {

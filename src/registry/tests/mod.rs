@@ -1,6 +1,7 @@
 //! The client against a real registry, and against servers that misbehave on purpose.
 
 mod hostile;
+mod pushing;
 mod real;
 mod server;
 

@@ -14,20 +14,20 @@ use crate::registry::Platform;
 use crate::registry::manifest;
 
 #[derive(Clone, Copy, PartialEq)]
-enum With {
+pub(super) enum With {
     Nothing,
     Tls,
     Passwords,
 }
 
-struct Registry {
+pub(super) struct Registry {
     child: Child,
     port: u16,
     dir: PathBuf,
 }
 
 impl Registry {
-    fn start(with: With) -> Registry {
+    pub(super) fn start(with: With) -> Registry {
         let dir = std::env::temp_dir().join(format!("dhow-registry-{}", id::word()));
         fs::create_dir_all(&dir).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -50,8 +50,6 @@ impl Registry {
                     "/CN=localhost",
                     "-addext",
                     "subjectAltName=DNS:localhost",
-                    "-addext",
-                    "basicConstraints=critical,CA:FALSE",
                     "-keyout",
                     &format!("{shown}/key.pem"),
                     "-out",
@@ -81,7 +79,7 @@ impl Registry {
         Registry { child, port, dir }
     }
 
-    fn reference(&self, name: &str) -> Reference {
+    pub(super) fn reference(&self, name: &str) -> Reference {
         Reference::parse(&format!("localhost:{}/{name}", self.port)).unwrap()
     }
 
