@@ -22,13 +22,15 @@ pub fn one<T: Serialize>(out: &Printer, format: &str, record: &T) -> Result<()> 
     out.line(&template.render(record)?)
 }
 
-/// Prints many records, each by the format; JSON makes a list of them.
-pub fn each<T: Serialize>(out: &Printer, format: &str, records: &[T]) -> Result<()> {
-    if format == "json" {
-        return json::print(out, records);
+/// Prints documents as `inspect` does: a JSON list, or each by the template.
+pub fn documents(out: &Printer, format: Option<&str>, documents: &[serde_json::Value]) -> Result<()> {
+    match format {
+        None | Some("json") => json::print(out, documents),
+        Some(format) => {
+            let template = Template::parse(format)?;
+            documents.iter().try_for_each(|document| out.line(&template.render_json(document)?))
+        }
     }
-    let template = Template::parse(format)?;
-    records.iter().try_for_each(|record| out.line(&template.render(record)?))
 }
 
 /// Prints a listing: by the user's format when there is one, else by the default columns.

@@ -2,7 +2,7 @@
 
 use gtmpl_ng::{Context as Data, ExecError, Func, FuncError, Limits, Value};
 
-use super::value::{json_of, value_of};
+use super::value::{json_of, value_of, value_of_json};
 use crate::base::error::{Error, Explain, Kind, Result, fail};
 use serde::Serialize;
 
@@ -66,6 +66,11 @@ impl Template {
     /// Renders a record, without a newline at the end.
     pub fn render<T: Serialize + ?Sized>(&self, record: &T) -> Result<String> {
         self.render_value(value_of(record)?)
+    }
+
+    /// Renders a JSON document, without a newline at the end.
+    pub fn render_json(&self, document: &serde_json::Value) -> Result<String> {
+        self.render_value(value_of_json("", document))
     }
 
     fn render_value(&self, value: Value) -> Result<String> {
@@ -268,6 +273,27 @@ mod tests {
         assert!(crate::base::error::render(&error).contains("can't evaluate field `Nmae`"));
         assert!(crate::base::error::hints_of(&error)[0].contains(".Name"));
         assert!(Template::parse("{{.Name").is_err());
+    }
+
+    #[test]
+    fn documents_have_struct_fields_and_free_maps() {
+        let document = serde_json::json!({
+            "State": {"Running": true, "Pid": 42}, "Config": {"Labels": {"a": "b"}, "Cmd": null, "Env": ["A=1"]},
+        });
+        for (template, expected) in [
+            ("{{.State.Running}} {{.State.Pid}}", "true 42"),
+            ("{{.Config.Labels}} {{.Config.Labels.none}}", "map[a:b] <no value>"),
+            ("{{.Config.Cmd}} {{.Config.Entrypoint}} {{.Config.User}}|", "[] [] |"),
+            ("{{json .State}}", "{\"Pid\":42,\"Running\":true}"),
+            ("{{range .Config.Env}}{{println .}}{{end}}", "A=1\n"),
+        ] {
+            assert_eq!(
+                Template::parse(template).unwrap().render_json(&document).unwrap(),
+                expected,
+                "{template}"
+            );
+        }
+        assert!(Template::parse("{{.State.Runing}}").unwrap().render_json(&document).is_err());
     }
 
     #[test]

@@ -15,6 +15,80 @@ pub(super) fn value_of<T: Serialize + ?Sized>(record: &T) -> Result<Value> {
     record.serialize(ToValue).context("prepare a record for the template")
 }
 
+/// Objects under these keys are maps with free keys; all others have the fields of a struct.
+const MAPS: &[&str] = &[
+    "Annotations",
+    "CgroupConf",
+    "Data",
+    "ExposedPorts",
+    "Labels",
+    "Networks",
+    "Options",
+    "PortBindings",
+    "Ports",
+    "Sysctls",
+    "Tmpfs",
+    "Volumes",
+];
+
+/// Fields of an image's or container's `Config` that are left out where they are empty, with Go's zero values.
+const CONFIG: &[(&str, fn() -> Value)] = &[
+    ("Cmd", no_items),
+    ("Entrypoint", no_items),
+    ("Env", no_items),
+    ("ExposedPorts", no_members),
+    ("Labels", no_members),
+    ("OnBuild", no_items),
+    ("StopSignal", no_text),
+    ("User", no_text),
+    ("Volumes", no_members),
+    ("WorkingDir", no_text),
+];
+
+fn no_items() -> Value {
+    Value::Array(Vec::new())
+}
+
+fn no_members() -> Value {
+    Value::Map(HashMap::new())
+}
+
+fn no_text() -> Value {
+    Value::from("")
+}
+
+/// Turns a JSON document, as `inspect` shows it, into a template's value.
+pub(super) fn value_of_json(key: &str, json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Object(members) => {
+            let mut fields: HashMap<String, Value> =
+                members.iter().map(|(key, value)| (key.clone(), value_of_json(key, value))).collect();
+            if MAPS.contains(&key) {
+                return Value::Map(fields);
+            }
+            remember_order(&members.keys().cloned().collect::<Vec<_>>());
+            for (name, zero) in CONFIG.iter().filter(|_| key == "Config") {
+                let field = fields.entry((*name).to_owned()).or_insert_with(zero);
+                if *field == Value::Nil {
+                    *field = zero();
+                }
+            }
+            Value::Object(fields)
+        }
+        serde_json::Value::Array(items) => {
+            Value::Array(items.iter().map(|item| value_of_json("", item)).collect())
+        }
+        serde_json::Value::Null => Value::Nil,
+        serde_json::Value::Bool(flag) => Value::from(*flag),
+        serde_json::Value::String(text) => Value::from(text.as_str()),
+        serde_json::Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(whole), _) => Value::from(whole),
+            (None, Some(whole)) => Value::from(whole),
+            (None, None) => Value::from(number.as_f64().unwrap_or_default()),
+        },
+    }
+}
+
 thread_local! {
     /// The order of fields of every struct seen, by its sorted field names: objects are unordered, but `json`
     /// must print fields in the order of the record.

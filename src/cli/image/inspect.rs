@@ -1,8 +1,9 @@
 //! `image inspect`.
 
 use clap::Args;
+use serde_json::Value;
 
-use crate::base::error::{Collected, Result};
+use crate::base::error::{Collected, Context, Result};
 use crate::cli::names;
 use crate::cli::refuse;
 use crate::cli::session::Session;
@@ -28,12 +29,16 @@ impl ImageInspectArgs {
         if self.platform.is_some() {
             return Err(refuse::flag_error("--platform", "dhow image inspect"));
         }
-        let ops = session.ops()?;
         let mut failed = Collected::default();
-        let found: Vec<_> =
-            self.images.iter().filter_map(|name| failed.note(image::inspect(ops, name))).collect();
-        report::each(&session.out, self.format.as_deref().unwrap_or("json"), &found)?;
+        let found: Vec<Value> =
+            self.images.iter().filter_map(|name| failed.note(one(session, name))).collect();
+        report::documents(&session.out, self.format.as_deref(), &found)?;
         session.out.flush()?;
         failed.finish()
     }
+}
+
+/// The description of one image.
+pub(in crate::cli) fn one(session: &Session, name: &str) -> Result<Value> {
+    serde_json::to_value(image::inspect(session.ops()?, name)?).context("encode the description")
 }
