@@ -28,6 +28,9 @@ pub(super) trait Format: std::fmt::Debug {
     fn parse(&self, record: &[u8], decoded: &mut Vec<u8>) -> Option<Parsed>;
 }
 
+/// How much is encoded before it is written: short lines grow to many times their size, and a supervisor is to stay small.
+const ENOUGH: usize = 64 << 10;
+
 /// The writing end.
 #[derive(Debug)]
 pub(super) struct LogFile {
@@ -57,6 +60,9 @@ impl LogFile {
                 self.flush()?;
                 self.rotate()?;
                 self.out = record;
+            }
+            if self.out.len() >= ENOUGH {
+                self.flush()?;
             }
         }
         self.flush()
