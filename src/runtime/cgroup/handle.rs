@@ -66,9 +66,60 @@ impl Location {
         }
     }
 
+    /// The hierarchies to show below /sys/fs/cgroup of the container on a host that is not pure v2: those in which
+    /// it has a directory of its own. In any other, its cgroup namespace begins where the host's processes are.
+    pub fn mounts(&self) -> Vec<HierarchyMount> {
+        let root = Path::new("/sys/fs/cgroup");
+        let mut mounts: Vec<HierarchyMount> = Vec::new();
+        for dir in self.v1.values() {
+            let first = dir.strip_prefix(root).ok().and_then(|below| below.components().next());
+            let Some(name) = first.map(|name| name.as_os_str().to_string_lossy().into_owned()) else {
+                continue;
+            };
+            if mounts.iter().any(|mount| mount.name == name) {
+                continue;
+            }
+            let links =
+                if name.contains(',') { name.split(',').map(str::to_owned).collect() } else { Vec::new() };
+            mounts.push(HierarchyMount {
+                options: name.clone(),
+                kind: "cgroup",
+                dir: dir.clone(),
+                links,
+                name,
+            });
+        }
+        if let Some(dir) = self.unified.as_ref().filter(|dir| dir.starts_with(root.join("unified"))) {
+            let (name, options) = ("unified".to_owned(), String::new());
+            mounts.push(HierarchyMount {
+                name,
+                kind: "cgroup2",
+                options,
+                dir: dir.clone(),
+                links: Vec::new(),
+            });
+        }
+        mounts
+    }
+
     fn dirs(&self) -> impl Iterator<Item = &Path> {
         self.unified.iter().chain(self.v1.values()).map(PathBuf::as_path)
     }
+}
+
+/// One hierarchy as a container sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HierarchyMount {
+    /// Its directory below /sys/fs/cgroup.
+    pub name: String,
+    /// The file system to mount where the container has a cgroup namespace: `cgroup` or `cgroup2`.
+    pub kind: &'static str,
+    /// Its mount data: the controllers.
+    pub options: String,
+    /// The directory to bind where it has none.
+    pub dir: PathBuf,
+    /// Links to it by the name of each controller, when several are mounted together.
+    pub links: Vec<String>,
 }
 
 /// A container's cgroup. Dropping it changes nothing.
@@ -95,7 +146,9 @@ impl Handle {
             self.dir = Some(fd.with_context(|| format!("open cgroup `{}`", dir.display()))?);
         }
         self.tasks.clear();
-        for dir in self.location.v1.values() {
+        let mut dirs: Vec<&PathBuf> = self.location.v1.values().collect();
+        dirs.dedup(); // controllers that are mounted together
+        for dir in dirs {
             let path = dir.join("tasks");
             let fd = rustix::fs::open(&path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
             self.tasks.push(fd.with_context(|| format!("open `{}`", path.display()))?);

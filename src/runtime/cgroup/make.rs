@@ -1,6 +1,5 @@
 //! Makes the cgroup of a new container: directories, limits, devices; undone when a step fails.
 
-use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -296,21 +295,16 @@ fn make_v1(host: &Host, request: &Request<'_>) -> Result<Handle> {
 }
 
 fn create_v1(location: &Location, place: Place<'_>) -> Result<()> {
-    let mut seen: BTreeMap<PathBuf, ()> = BTreeMap::new();
-    for (controller, dir) in location.v1.iter().map(|(c, d)| (c.as_str(), d)) {
+    let mut seen: Vec<&Path> = Vec::new();
+    for (controller, dir) in &location.v1 {
         // Controllers that are mounted together share the directory.
-        let real = dir.parent().and_then(|above| above.canonicalize().ok()).unwrap_or_default();
-        let known = !real.as_os_str().is_empty()
-            && seen.insert(real.join(dir.file_name().unwrap_or_default()), ()).is_some();
-        let made = if known { Vec::new() } else { create(dir, place)? };
+        let made = if seen.contains(&dir.as_path()) { Vec::new() } else { create(dir, place)? };
+        seen.push(dir);
         if controller == "cpuset" {
             made.iter().try_for_each(|dir| v1::fill_cpuset(dir))?;
         }
     }
-    if let Some(dir) = &location.unified {
-        create(dir, place)?;
-    }
-    Ok(())
+    location.unified.iter().try_for_each(|dir| create(dir, place).map(drop))
 }
 
 /// Writes limits of v1.

@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Explain, Kind, fail};
 
-pub use handle::{Handle, Location};
+pub use handle::{Handle, HierarchyMount, Location};
 pub use host::{Hierarchy, Host, Layout, detect};
 pub use make::{Place, Request, make};
 pub use stats::Stats;

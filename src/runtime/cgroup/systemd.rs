@@ -254,4 +254,127 @@ mod tests {
         ];
         assert_eq!(limits, wanted);
     }
+
+    /// A message bus of the test's own, which ends with it.
+    struct Daemon {
+        process: std::process::Child,
+        dir: PathBuf,
+    }
+
+    impl Daemon {
+        /// `None` where dbus-daemon is not installed.
+        fn start() -> Option<Daemon> {
+            let dir = std::env::temp_dir().join(format!("dhow-bus-{}", crate::base::id::word()));
+            crate::base::fs::create_dir_all(&dir).unwrap();
+            let config = format!(
+                "<busconfig><type>session</type><listen>unix:path={0}/bus</listen><auth>EXTERNAL</auth>\
+                 <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
+                 <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
+                dir.display()
+            );
+            let file = dir.join("config");
+            crate::base::fs::write_new(
+                &file,
+                config.as_bytes(),
+                0o600,
+                crate::base::fs::Durability::Volatile,
+            )
+            .unwrap();
+            let mut command = std::process::Command::new("dbus-daemon");
+            let process = command.arg("--nofork").arg(format!("--config-file={}", file.display())).spawn();
+            let daemon = process.ok().map(|process| Daemon { process, dir: dir.clone() });
+            for _ in 0..400 {
+                if daemon.is_none() || dir.join("bus").exists() {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            daemon
+        }
+
+        fn bus(&self) -> PathBuf {
+            self.dir.join("bus")
+        }
+    }
+
+    impl Drop for Daemon {
+        fn drop(&mut self) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+            for entry in crate::base::fs::read_dir(&self.dir).unwrap() {
+                crate::base::fs::remove_file(&entry.path()).unwrap();
+            }
+            std::fs::remove_dir(&self.dir).unwrap();
+        }
+    }
+
+    /// What a systemd would do, once for each unit name: the name says how the job ends.
+    fn pretend_to_be_systemd(bus: &Path, ready: std::sync::mpsc::Sender<()>, units: usize) -> Vec<Message> {
+        use super::super::dbus::MessageKind;
+        let mut bus = Connection::open(bus).unwrap();
+        let dbus = "org.freedesktop.DBus";
+        let own = Message::call(dbus, "/org/freedesktop/DBus", dbus, "RequestName").body("su", |e| {
+            e.text(NAME);
+            e.u32(0);
+        });
+        bus.ask(own).unwrap();
+        ready.send(()).unwrap();
+        let mut seen = Vec::new();
+        while seen.len() < units {
+            let call = bus.receive().unwrap();
+            if call.kind != MessageKind::Call {
+                continue;
+            }
+            let text = String::from_utf8_lossy(&call.body).into_owned();
+            let to = |kind| Message {
+                reply_to: call.serial,
+                destination: call.sender.clone(),
+                ..Message::new(kind)
+            };
+            let job = format!("{PATH}/job/{}", seen.len());
+            let removed = |result: &str| {
+                let signal = Message::call("", PATH, MANAGER, "JobRemoved").body("uoss", |e| {
+                    e.u32(1);
+                    e.text(&job);
+                    e.text("x.scope");
+                    e.text(result);
+                });
+                Message { kind: MessageKind::Signal, ..signal }
+            };
+            let answer = to(MessageKind::Return).body("o", |e| e.text(&job));
+            if text.contains("taken") {
+                let mut error = to(MessageKind::Error).body("s", |e| e.text("Unit was already loaded"));
+                error.error = "org.freedesktop.systemd1.UnitExists".into();
+                bus.send(error).unwrap();
+            } else if text.contains("early") {
+                bus.send(removed("done")).unwrap();
+                bus.send(answer).unwrap();
+            } else {
+                bus.send(answer).unwrap();
+                bus.send(removed(if text.contains("bad") { "failed" } else { "done" })).unwrap();
+            }
+            seen.push(call);
+        }
+        seen
+    }
+
+    #[test]
+    fn scopes_start_over_a_real_bus() {
+        let Some(daemon) = Daemon::start() else { return };
+        let (ready, wait) = std::sync::mpsc::channel();
+        let bus = daemon.bus();
+        let service = std::thread::spawn(move || pretend_to_be_systemd(&bus, ready, 4));
+        wait.recv().unwrap();
+        let properties = [("PIDs", Value::U32s(vec![1])), ("Delegate", Value::Bool(true))];
+        let start = |unit: &str| start_unit(&daemon.bus(), unit, &properties);
+        start("good.scope").unwrap();
+        start("early.scope").unwrap();
+        let error = crate::base::error::render(&start("taken.scope").unwrap_err());
+        assert!(error.contains("Unit was already loaded"), "{error}");
+        let error = crate::base::error::render(&start("bad.scope").unwrap_err());
+        assert!(error.contains("`failed`"), "{error}");
+        let calls = service.join().unwrap();
+        assert_eq!(calls[0].signature, "ssa(sv)a(sa(sv))");
+        assert_eq!(calls[0].member, "StartTransientUnit");
+    }
 }

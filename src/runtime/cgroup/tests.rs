@@ -98,6 +98,9 @@ fn a_container_as_root_gets_only_the_directories_that_it_needs() {
     let again: Location = serde_json::from_str(&text).unwrap();
     assert_eq!(&again, location);
     assert_eq!(again.path(), format!("/{}/dhow/c1", bench.name));
+    let mounts: Vec<(String, &str)> = location.mounts().into_iter().map(|m| (m.name, m.kind)).collect();
+    let wanted = [("devices", "cgroup"), ("pids", "cgroup"), ("unified", "cgroup2")];
+    assert!(mounts.iter().zip(wanted).all(|((name, kind), wanted)| (name.as_str(), *kind) == wanted));
     again.open().remove().unwrap();
     assert!(!location.v1["pids"].exists());
 }
@@ -245,5 +248,42 @@ fn paths_that_lead_upward_and_slices_are_refused() {
     let exact = format!("/{}/exact", bench.name);
     let handle = bench.make(DEFAULTS, Some(Place::Exact(&exact))).unwrap();
     assert_eq!(handle.location().path(), exact);
+    handle.remove().unwrap();
+}
+
+/// What a default container as root pays here, from looking at the host to removal.
+#[test]
+fn the_default_costs_little() {
+    let Some(bench) = Bench::new() else { return };
+    let mut json: LinuxResources = serde_json::from_str(r#"{"pids":{"limit":2048}}"#).unwrap();
+    json.set_devices(Some(crate::runtime::defaults::device_rules()));
+    let text = serde_json::to_string(&json).unwrap();
+    bench.make(&text, None).unwrap().remove().unwrap(); // the parents are there from now on
+    let start = std::time::Instant::now();
+    for _ in 0..20 {
+        detect().unwrap();
+        bench.make(&text, None).unwrap().remove().unwrap();
+    }
+    let each = start.elapsed() / 20;
+    println!("cgroup of a default container: {each:?}");
+    assert!(each.as_millis() < 50);
+}
+
+#[test]
+fn a_process_killed_for_memory_is_noticed() {
+    let Some(bench) = Bench::new() else { return };
+    let json = r#"{"memory":{"limit":8388608}}"#;
+    let mut handle = match bench.make(json, None) {
+        Ok(handle) => handle,
+        Err(error) => panic!("{}", render(&error)),
+    };
+    let mut command = Command::new("sh");
+    command.args(["-c", "read x; exec tail /dev/zero"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    handle.add(child.id() as i32).unwrap();
+    assert!(!handle.oom_killed());
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert!(handle.oom_killed());
     handle.remove().unwrap();
 }
