@@ -50,6 +50,9 @@ pub struct Dhow {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
+    /// Commands about containers
+    #[command(subcommand)]
+    Container(container::ContainerCommand),
     /// Show how an image came about
     History(image::history::HistoryArgs),
     /// Commands about images
@@ -57,12 +60,28 @@ enum Command {
     Image(image::ImageCommand),
     /// List images
     Images(image::ls::ImageLsArgs),
+    /// Send a signal to running containers
+    Kill(container::kill::KillArgs),
+    /// Show what containers wrote
+    Logs(container::logs::LogsArgs),
+    /// Freeze all processes of running containers
+    Pause(container::pause::PauseArgs),
+    /// Show the published ports of a container
+    Port(container::port::PortArgs),
+    /// Stop running containers
+    Stop(container::stop::StopArgs),
     /// Give an image more names
     Tag(image::tag::TagArgs),
+    /// Show the processes of a container
+    Top(container::top::TopArgs),
+    /// Let frozen containers go on
+    Unpause(container::pause::UnpauseArgs),
     /// Take names away from an image
     Untag(image::tag::UntagArgs),
     /// Show the version
     Version(version::VersionArgs),
+    /// Wait for containers to end and print their exit codes
+    Wait(container::wait::WaitArgs),
     /// Write man pages and completion scripts
     #[command(hide = true)]
     Docs(docs::DocsArgs),
@@ -71,12 +90,21 @@ enum Command {
 impl Command {
     fn run(self, session: &Session) -> Result<()> {
         match self {
+            Command::Container(command) => command.run(session),
             Command::History(args) => args.run(session),
             Command::Image(command) => command.run(session),
             Command::Images(args) => args.run(session),
+            Command::Kill(args) => args.run(session),
+            Command::Logs(args) => args.run(session),
+            Command::Pause(args) => args.run(session),
+            Command::Port(args) => args.run(session),
+            Command::Stop(args) => args.run(session),
             Command::Tag(args) => args.run(session),
+            Command::Top(args) => args.run(session),
+            Command::Unpause(args) => args.run(session),
             Command::Untag(args) => args.run(session),
             Command::Version(args) => args.run(session),
+            Command::Wait(args) => args.run(session),
             Command::Docs(args) => args.run(),
         }
     }

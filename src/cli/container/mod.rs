@@ -1,3 +1,54 @@
-//! Commands about containers.
+//! Commands about containers: the noun `container`, and the short spellings at the top.
 
 pub mod create_args;
+pub mod kill;
+pub mod logs;
+pub mod pause;
+pub mod port;
+pub mod select;
+pub mod stop;
+pub mod top;
+pub mod wait;
+
+use clap::Subcommand;
+
+use super::session::Session;
+use crate::base::error::Result;
+
+/// Commands about containers
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub enum ContainerCommand {
+    /// Send a signal to running containers
+    Kill(kill::KillArgs),
+    /// Show what containers wrote
+    Logs(logs::LogsArgs),
+    /// Freeze all processes of running containers
+    Pause(pause::PauseArgs),
+    /// Show the published ports of a container
+    Port(port::PortArgs),
+    /// Stop running containers
+    Stop(stop::StopArgs),
+    /// Show the processes of a container
+    Top(top::TopArgs),
+    /// Let frozen containers go on
+    Unpause(pause::UnpauseArgs),
+    /// Wait for containers to end and print their exit codes
+    Wait(wait::WaitArgs),
+}
+
+impl ContainerCommand {
+    /// Does it.
+    pub fn run(self, session: &Session) -> Result<()> {
+        match self {
+            ContainerCommand::Kill(args) => args.run(session),
+            ContainerCommand::Logs(args) => args.run(session),
+            ContainerCommand::Pause(args) => args.run(session),
+            ContainerCommand::Port(args) => args.run(session),
+            ContainerCommand::Stop(args) => args.run(session),
+            ContainerCommand::Top(args) => args.run(session),
+            ContainerCommand::Unpause(args) => args.run(session),
+            ContainerCommand::Wait(args) => args.run(session),
+        }
+    }
+}
