@@ -40,6 +40,9 @@ impl Client {
         offset: u64,
         hasher: Hasher,
     ) -> Result<Blob> {
+        if offset > size {
+            bail!("{offset} bytes of blob `{digest}` are at hand, but it has {size}");
+        }
         let open = |session: &Session| {
             let mut blob = Blob {
                 session: session.clone(),
@@ -50,7 +53,10 @@ impl Client {
                 body: None,
                 tries: session.policy().begin(),
             };
-            blob.connect()?;
+            // With all bytes at hand there is nothing to ask for; the digest is still checked.
+            if offset == 0 || offset < size {
+                blob.connect()?;
+            }
             Ok(blob)
         };
         self.anywhere(reference, open).with_context(|| format!("get blob `{digest}` of `{reference}`"))

@@ -152,18 +152,18 @@ impl Client {
 
     /// Checks that a registry is there and takes the credentials (`login`); `name` is a registry or `registry/namespace`.
     pub fn check_login(&self, name: &str) -> Result<()> {
-        let registry = auth::registry_of(name);
-        let reference = Reference {
-            registry: registry.to_owned(),
-            repository: name.strip_prefix(registry).unwrap_or_default().trim_start_matches('/').to_owned(),
-            tag: None,
-            digest: None,
-        };
-        let insecure = self.shared.options.registries.is_insecure(registry);
-        let session =
-            self.session(&Endpoint { reference: reference.clone(), insecure, mirror: false }, &reference)?;
+        let session = self.with_registry(name)?;
         let response = session.send(|| Request::new(Method::GET, session.url("/v2/")), &[])?;
         if response.status == 200 { Ok(()) } else { Err(failure::refused(response, name)) }
+    }
+
+    /// A session with a registry itself; `name` may go on with a namespace, which only chooses the credentials.
+    pub(super) fn with_registry(&self, name: &str) -> Result<Session> {
+        let registry = auth::registry_of(name);
+        let repository = name.strip_prefix(registry).unwrap_or_default().trim_start_matches('/').to_owned();
+        let reference = Reference { registry: registry.to_owned(), repository, tag: None, digest: None };
+        let insecure = self.shared.options.registries.is_insecure(registry);
+        self.session(&Endpoint { reference: reference.clone(), insecure, mirror: false }, &reference)
     }
 
     fn session(&self, place: &Endpoint, logical: &Reference) -> Result<Session> {

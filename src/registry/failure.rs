@@ -97,7 +97,16 @@ pub(super) fn broken(url: &Url, error: ureq::Error) -> Error {
     };
     let message = format!("connect to `{host}`: {}", printable(&cause));
     let error = Error::new(Broken { message, transient, maybe });
-    if is_certificate(&cause) { certificate_hints(error, host) } else { error }
+    if is_certificate(&cause) {
+        return certificate_hints(error, host);
+    }
+    // What rustls says when the first bytes are no TLS.
+    if url.https && cause.contains("corrupt message") {
+        return error.hint(format!(
+            "`{host}` seems to speak plain http: --tls-verify=false, or `insecure = true` in registries.conf, allows it"
+        ));
+    }
+    error
 }
 
 fn is_certificate(cause: &str) -> bool {

@@ -126,9 +126,7 @@ impl Client {
 
     /// Lists the repositories of a registry, where it allows that.
     pub fn catalog(&self, registry: &str) -> Result<Vec<String>> {
-        let reference =
-            Reference { registry: registry.to_owned(), repository: String::new(), tag: None, digest: None };
-        let session = self.at_home(&reference)?;
+        let session = self.with_registry(registry)?;
         let scopes = ["registry:catalog:*".to_owned()];
         paged(&session, session.url("/v2/_catalog?n=1000"), &scopes)
             .with_context(|| format!("list repositories of `{registry}`"))

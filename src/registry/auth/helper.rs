@@ -20,7 +20,10 @@ struct Entry {
 
 /// Asks a helper; a helper that knows nothing is no error.
 pub(super) fn get(helper: &str, server: &str) -> Result<Option<Credentials>> {
-    let (success, output) = call(helper, "get", server.as_bytes())?;
+    read_answer(helper, call(helper, "get", server.as_bytes())?)
+}
+
+fn read_answer(helper: &str, (success, output): (bool, Vec<u8>)) -> Result<Option<Credentials>> {
     if !success {
         let text = String::from_utf8_lossy(&output);
         // What docker-credential-helpers print when there is nothing.
@@ -67,14 +70,21 @@ fn change(helper: &str, action: &str, input: &[u8]) -> Result<()> {
 
 /// Runs a helper; returns its success and what it printed.
 fn call(helper: &str, action: &str, input: &[u8]) -> Result<(bool, Vec<u8>)> {
+    run(&program(helper)?, action, input)
+}
+
+fn program(helper: &str) -> Result<String> {
     // The name comes from a file: it must not leave `$PATH`.
     if helper.is_empty()
         || !helper.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
     {
         bail!("`{}` is not the name of a credential helper", printable(helper));
     }
-    let program = format!("docker-credential-{helper}");
-    let mut child = Command::new(&program)
+    Ok(format!("docker-credential-{helper}"))
+}
+
+fn run(program: &str, action: &str, input: &[u8]) -> Result<(bool, Vec<u8>)> {
+    let mut child = Command::new(program)
         .arg(action)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -92,6 +102,26 @@ fn call(helper: &str, action: &str, input: &[u8]) -> Result<(bool, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_of_helpers_are_read() {
+        let dir = std::env::temp_dir().join(format!("dhow-helper-{}", crate::base::id::word()));
+        crate::base::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("docker-credential-x");
+        let script = "#!/bin/sh\nread host\n[ \"$host\" = known.io ] || { echo credentials not found in native keychain; exit 1; }\n\
+                      echo \"{\\\"Username\\\":\\\"$1\\\",\\\"Secret\\\":\\\"s\\\"}\"\n";
+        crate::base::fs::replace(&path, script.as_bytes(), 0o755, crate::base::fs::Durability::Volatile)
+            .unwrap();
+        let ask = |host: &str| read_answer("x", run(path.to_str().unwrap(), "get", host.as_bytes()).unwrap());
+        assert_eq!(ask("known.io\n").unwrap(), Some(Credentials::parse("get:s").unwrap()));
+        assert_eq!(ask("other.io\n").unwrap(), None);
+        let token = br#"{"ServerURL":"x","Username":"<token>","Secret":"t"}"#.to_vec();
+        assert_eq!(read_answer("x", (true, token)).unwrap(), Some(Credentials::IdentityToken("t".into())));
+        let error = read_answer("x", (true, b"secret nonsense".to_vec())).unwrap_err();
+        assert!(!crate::base::error::render(&error).contains("secret"));
+        crate::base::fs::remove_file(&path).unwrap();
+        std::fs::remove_dir(&dir).unwrap();
+    }
 
     #[test]
     fn names_that_leave_the_path_are_refused() {

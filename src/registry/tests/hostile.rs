@@ -260,3 +260,17 @@ fn tag_lists_are_followed_but_not_away() {
     let away = Reference::parse(&format!("{}/a/c", server.address())).unwrap();
     assert!(say(&client().tags(&away).unwrap_err()).contains("another host"));
 }
+
+#[test]
+#[ignore = "measures, and proves nothing"]
+fn speed_of_a_blob_on_loopback() {
+    const SIZE: usize = 1 << 30;
+    let content = vec![7u8; SIZE];
+    let digest = Digest::of(&content);
+    let server = Server::start(move |_, _| Reply::new(200, content.clone()));
+    let mut blob = client().blob(&reference(&server), &digest, SIZE as u64).unwrap();
+    let started = std::time::Instant::now();
+    let mut buffer = vec![0u8; 256 << 10];
+    while blob.read(&mut buffer).unwrap() > 0 {}
+    println!("{:.2} GB/s", SIZE as f64 / 1e9 / started.elapsed().as_secs_f64());
+}
