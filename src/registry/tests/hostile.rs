@@ -269,8 +269,20 @@ fn speed_of_a_blob_on_loopback() {
     let digest = Digest::of(&content);
     let server = Server::start(move |_, _| Reply::new(200, content.clone()));
     let mut blob = client().blob(&reference(&server), &digest, SIZE as u64).unwrap();
-    let started = std::time::Instant::now();
+    // Processor time of this thread: what the client costs, whatever else the machine does.
+    let spent = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    };
+    let started = spent();
     let mut buffer = vec![0u8; 256 << 10];
     while blob.read(&mut buffer).unwrap() > 0 {}
-    println!("{:.2} GB/s", SIZE as f64 / 1e9 / started.elapsed().as_secs_f64());
+    let read = spent();
+    assert_eq!(Digest::of(&vec![7u8; SIZE]), digest);
+    let (read, hash) = (read - started, spent() - read);
+    println!(
+        "{:.2} GB/s, of which hashing alone {:.2} GB/s",
+        SIZE as f64 / 1e9 / read,
+        SIZE as f64 / 1e9 / hash
+    );
 }
