@@ -11,8 +11,8 @@ use super::{Config, Names, VERSION};
 use crate::base::digest::{Algorithm, Digest};
 use crate::base::error::{Context, Error, Kind, Result, bail, fail};
 use crate::base::fs::{self, Durability};
-use crate::base::id;
 use crate::base::lock::Lock;
+use crate::layer::Staging;
 use crate::registry::Reference;
 
 /// Images on disk.
@@ -323,32 +323,24 @@ impl Store {
             ("manifest.json", &new.manifest),
             ("image.json", &serde_json::to_vec(&record).context("encode image record")?),
         ];
-        let written = files
-            .iter()
-            .try_for_each(|(name, bytes)| {
-                fs::write_new(&staging.path.join(name), bytes, 0o600, Durability::Durable)
-            })
-            .and_then(|()| fs::sync_dir(&staging.path))
-            .and_then(|()| self.place(&staging.path, id));
-        if written.is_err() {
-            discard(&staging.path); // the first error is the one to tell
+        for (name, bytes) in files {
+            fs::write_new(&staging.path().join(name), bytes, 0o600, Durability::Durable)?;
         }
-        staging.close();
-        written
+        fs::sync_dir(staging.path())?;
+        self.place(staging, id)
     }
 
     /// Renames a finished directory into place; another process may have been faster with the same image.
-    fn place(&self, staged: &Path, id: &Digest) -> Result<()> {
+    fn place(&self, staged: Staging, id: &Digest) -> Result<()> {
         fs::create_dir_all(&self.images())?;
         let target = self.dir(id);
         if target.exists() {
             if self.read_record(id).is_ok() {
-                discard(staged);
-                return Ok(());
+                return staged.discard();
             }
             self.take_away(id)?; // damaged: the new one replaces it
         }
-        fs::rename(staged, &target)?;
+        staged.commit(&target)?;
         fs::sync_dir(&self.images())
     }
 
@@ -389,16 +381,12 @@ impl Store {
 
     /// Makes a directory invisible by one rename, then deletes it.
     fn take_away(&self, id: &Digest) -> Result<()> {
-        let staging = self.staging()?;
-        let grave = staging.path.join("image");
-        let renamed = match fs::rename(&self.dir(id), &grave) {
+        fs::create_dir_all(&self.root.join("staging"))?;
+        match Staging::take_away(&self.root, &self.dir(id)) {
+            Ok(gone) => gone.discard(),
             Err(error) if crate::base::error::is_not_found(&error) => Ok(()),
-            other => other,
-        };
-        discard(&grave);
-        discard(&staging.path);
-        staging.close();
-        renamed
+            Err(error) => Err(error),
+        }
     }
 
     /// Layers of all readable images but these.
@@ -429,38 +417,11 @@ impl Store {
         self.images().join(id.hex())
     }
 
-    /// A fresh directory in staging whose lock is held, so that no sweep takes it.
+    /// A fresh directory in staging.
     fn staging(&self) -> Result<Staging> {
-        let base = self.root.join("staging");
-        fs::create_dir_all(&base)?;
-        let word = id::word();
-        let lock_path = base.join(format!("{word}.lock"));
-        let lock = Lock::exclusive(&lock_path)?;
-        let path = base.join(word);
-        fs::create_dir(&path)?;
-        Ok(Staging { path, lock_path, _lock: lock })
+        fs::create_dir_all(&self.root.join("staging"))?;
+        Staging::new(&self.root)
     }
-}
-
-/// A directory being made.
-struct Staging {
-    path: PathBuf,
-    lock_path: PathBuf,
-    _lock: Lock,
-}
-
-impl Staging {
-    fn close(self) {
-        let _ = fs::remove_file(&self.lock_path); // an orphaned lock file is swept with the rest
-    }
-}
-
-/// Removes a small directory of plain files as well as it can; what stays in staging is swept later.
-fn discard(dir: &Path) {
-    for entry in fs::read_dir(dir).unwrap_or_default() {
-        let _ = fs::remove_file(&entry.path());
-    }
-    let _ = std::fs::remove_dir(dir);
 }
 
 fn id_of_dir(name: &str) -> Option<Digest> {
@@ -485,6 +446,7 @@ fn give_names(all: &mut Names, id: &Digest, names: &[Reference]) -> Vec<(String,
 mod tests {
     use super::*;
     use crate::base::error::kind_of;
+    use crate::base::id;
 
     /// A store in a directory that goes away with it.
     struct Sandbox(PathBuf);

@@ -1,5 +1,16 @@
 //! The forms in which images travel as files.
+//!
+//! ```text
+//! members    a tar or a directory, by exact names        scan      the index of a tar
+//! read       which images are in it                      save      writing one
+//! manifests  manifests made here                         tarball   tar members made here
+//! ```
 
+pub mod manifests;
+pub mod members;
+pub mod read;
+pub mod save;
+mod scan;
 pub mod tarball;
 
 use std::str::FromStr;

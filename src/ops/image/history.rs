@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::find;
+use super::find_or_install;
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::base::time;
@@ -73,6 +73,7 @@ pub(super) fn steps(image: &Image, size_of: &dyn Fn(&Digest) -> u64) -> Result<V
 
 /// The history of an image.
 pub fn history(context: &Context, text: &str) -> Result<Vec<HistoryEntry>> {
-    let image = find(context, text)?;
-    steps(&image, &|_| 0)
+    let image = find_or_install(context, text)?;
+    let layers = context.layers()?;
+    steps(&image, &|layer| layers.info(layer).map_or(0, |info| info.size))
 }

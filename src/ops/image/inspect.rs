@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{ancestry, find};
+use super::{ancestry, find_or_install};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::image::config::{Healthcheck, History, Settings};
@@ -65,7 +65,7 @@ pub struct RootFs {
 
 /// Everything about an image.
 pub fn inspect(context: &Context, text: &str) -> Result<Inspect> {
-    let image = find(context, text)?;
+    let image = find_or_install(context, text)?;
     let config = image.config()?.clone();
     let all = context.images().list()?.images;
     let parent = ancestry::parent_id(&image, &all);

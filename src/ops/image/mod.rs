@@ -1,28 +1,46 @@
 //! The verbs of images.
 
+mod ahead;
 mod ancestry;
+mod fetch;
 mod filter;
 mod history;
 mod inspect;
 mod list;
+mod load;
 mod name;
+mod pull;
+mod remove;
+mod save;
 mod usage;
+
+#[cfg(test)]
+mod tests;
 
 pub use filter::Filter;
 pub use history::{HistoryEntry, history};
 pub use inspect::{GraphDriver, Inspect, RootFs, inspect};
 pub use list::{ListOptions, Listed, Sort, Summary, list};
+pub use load::{LoadSource, Loaded, load};
 pub use name::{exists, own_name, tag, untag};
+pub use pull::{PullOptions, PullPolicy, Pulled, obtain, pull};
+pub use remove::{PruneOptions, RemoveContainer, RemoveOptions, Removed, prune, remove};
+pub use save::{SaveOptions, save};
 pub use usage::{Usage, usage};
 
 use super::context::Context;
-use crate::base::error::Result;
+use crate::base::error::{Result, is_not_found};
 use crate::image::{Image, embedded};
 
-/// Finds a local image by what was typed; the embedded image is always there.
+/// Finds a local image by what was typed.
 pub fn find(context: &Context, text: &str) -> Result<Image> {
-    match context.images().resolve(text) {
-        Err(error) if embedded::is_name(text) && crate::base::error::is_not_found(&error) => Err(error),
+    context.images().resolve(text)
+}
+
+/// As [`find`]; the embedded image is put into the store when it is asked for and not there.
+pub fn find_or_install(context: &Context, text: &str) -> Result<Image> {
+    match find(context, text) {
+        Err(error) if embedded::is_name(text) && is_not_found(&error) => pull::install_embedded(context),
         other => other,
     }
 }

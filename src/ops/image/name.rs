@@ -1,6 +1,6 @@
 //! `tag`, `untag`, `image exists`.
 
-use super::find;
+use super::find_or_install;
 use crate::base::error::{Kind, Result, fail, is_not_found};
 use crate::image::Image;
 use crate::ops::context::Context;
@@ -21,14 +21,14 @@ pub fn own_name(text: &str) -> Result<Reference> {
 /// Gives an image more names. Gives back the image as it was.
 pub fn tag(context: &Context, image: &str, names: &[String]) -> Result<Image> {
     let references = names.iter().map(|name| own_name(name)).collect::<Result<Vec<_>>>()?;
-    let image = find(context, image)?;
+    let image = find_or_install(context, image)?;
     context.images().tag(&image.id, &references)?;
     Ok(image)
 }
 
 /// Takes names away from an image: those given, or all. Gives back what was taken.
 pub fn untag(context: &Context, image: &str, names: &[String]) -> Result<Vec<String>> {
-    let image = find(context, image)?;
+    let image = find_or_install(context, image)?;
     if names.is_empty() {
         return context.images().untag(&image.id, None);
     }

@@ -1,0 +1,156 @@
+//! Bringing the layers of an image into the store, several at once, wherever they come from.
+
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::ahead::Unpacked;
+use super::usage::usage;
+use crate::base::digest::Digest;
+use crate::base::error::{Context as _, Error, Result, anyhow};
+use crate::base::id;
+use crate::image::{Committed, NewImage};
+use crate::layer::{self, Blob, LayerInfo};
+use crate::ops::context::Context;
+use crate::ops::progress::{Progress, Task};
+
+/// Layers fetched at once.
+const WORKERS: usize = 3;
+/// How often a commit begins anew because layers were removed meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// A layer that is wanted.
+pub(super) struct Wanted<'a> {
+    /// What it must unpack to.
+    pub(super) diff_id: Digest,
+    /// The blob that it comes as, where that is known.
+    pub(super) blob: Option<Blob>,
+    /// Opens its bytes, compressed or not; they verify themselves at their end.
+    pub(super) open: Box<dyn Fn() -> Result<Box<dyn Read + Send>> + Sync + 'a>,
+}
+
+/// Makes sure that all layers are in the store, then commits what `image` makes of them. On failure, layers that nothing
+/// refers to are removed again.
+pub(super) fn commit(
+    context: &Context,
+    wanted: &[Wanted<'_>],
+    progress: &dyn Progress,
+    image: &dyn Fn(&[LayerInfo]) -> Result<NewImage>,
+) -> Result<Committed> {
+    let layers = context.layers()?;
+    let outcome = fetch_and_commit(context, layers, wanted, progress, image);
+    if outcome.is_err() {
+        let diff_ids: Vec<Digest> = wanted.iter().map(|wanted| wanted.diff_id.clone()).collect();
+        let _ = remove_unused(context, &diff_ids); // the first error is the one to tell
+    }
+    outcome
+}
+
+fn fetch_and_commit(
+    context: &Context,
+    layers: &layer::Store,
+    wanted: &[Wanted<'_>],
+    progress: &dyn Progress,
+    image: &dyn Fn(&[LayerInfo]) -> Result<NewImage>,
+) -> Result<Committed> {
+    for _ in 0..ATTEMPTS {
+        fetch(layers, wanted, progress)?;
+        // From here to the commit nobody removes layers; somebody may have until here.
+        let _lock = layers.lock_shared()?;
+        if wanted.iter().all(|wanted| layers.has(&wanted.diff_id)) {
+            let infos =
+                wanted.iter().map(|wanted| layers.info(&wanted.diff_id)).collect::<Result<Vec<_>>>()?;
+            return context.images().commit(&image(&infos)?);
+        }
+    }
+    Err(anyhow!("layers of the image were removed again and again while it was being committed"))
+}
+
+/// Fetches what is missing. The first error stops the others.
+fn fetch(layers: &layer::Store, wanted: &[Wanted<'_>], progress: &dyn Progress) -> Result<()> {
+    let missing: Vec<&Wanted<'_>> = wanted
+        .iter()
+        .filter(|wanted| {
+            let here = layers.has(&wanted.diff_id);
+            if here {
+                progress.start(&label(wanted), None).done("skipped: already exists");
+            }
+            !here
+        })
+        .collect();
+    let (next, stop) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+    let failure: Mutex<Option<Error>> = Mutex::new(None);
+    let work = || {
+        while let Some(wanted) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            if let Err(error) = fetch_one(layers, wanted, progress, &stop) {
+                stop.store(true, Ordering::Relaxed);
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..WORKERS.min(missing.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failure.map_or(Ok(()), Err)
+}
+
+fn label(wanted: &Wanted<'_>) -> String {
+    let digest = wanted.blob.as_ref().map_or(&wanted.diff_id, |blob| &blob.digest);
+    format!("blob {}", id::short(digest.as_str()))
+}
+
+/// One layer. Its lock is taken before anything is asked for: of many pulls at once, one downloads.
+fn fetch_one(
+    layers: &layer::Store,
+    wanted: &Wanted<'_>,
+    progress: &dyn Progress,
+    stop: &Arc<AtomicBool>,
+) -> Result<()> {
+    let task: Arc<dyn Task> =
+        Arc::from(progress.start(&label(wanted), wanted.blob.as_ref().map(|blob| blob.size)));
+    let lock = layers.lock_layer(&wanted.diff_id)?;
+    if layers.has(&wanted.diff_id) {
+        task.done("skipped: already exists");
+        return Ok(());
+    }
+    let mut tar = Unpacked::start((wanted.open)()?, stop.clone(), task.clone())?;
+    layers
+        .unpack_locked(&lock, &wanted.diff_id, &mut tar, &|_| {})
+        .with_context(|| format!("unpack layer `{}`", wanted.diff_id))?;
+    drop(lock);
+    if let Some(blob) = &wanted.blob {
+        layers.remember_blob(&wanted.diff_id, blob)?;
+    }
+    task.done("done");
+    Ok(())
+}
+
+/// Removes those of these layers that no image and no container uses; gives the bytes that came back.
+pub(super) fn remove_unused(context: &Context, layers: &[Digest]) -> Result<u64> {
+    let store = context.layers()?;
+    if !layers.iter().any(|layer| store.has(layer)) {
+        return Ok(0);
+    }
+    let _lock = store.lock_exclusive()?;
+    sweep_layers(context, layers)
+}
+
+/// As [`remove_unused`], for who holds the exclusive store lock.
+pub(super) fn sweep_layers(context: &Context, layers: &[Digest]) -> Result<u64> {
+    let store = context.layers()?;
+    let (by_images, usage) = (context.images().layers_in_use(&[])?, usage(context)?);
+    let mut freed = 0;
+    for layer in layers {
+        if !by_images.contains(layer) && !usage.layers.contains(layer) {
+            freed += store.remove(layer)?;
+        }
+    }
+    Ok(freed)
+}

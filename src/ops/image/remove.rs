@@ -1,0 +1,234 @@
+//! `rmi`, `image rm`, `image prune`.
+
+use super::fetch::sweep_layers;
+use super::filter::{Filter, Judge};
+use super::usage::{Usage, usage};
+use super::{ancestry, find};
+use crate::base::digest::Digest;
+use crate::base::error::{Collected, Explain, Kind, Result, fail, is_not_found};
+use crate::base::id;
+use crate::image::Image;
+use crate::ops::context::Context;
+
+/// What `rmi` was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct RemoveOptions {
+    /// `--force`: with all names, and the containers made from it.
+    pub force: bool,
+    /// `--ignore`: an unknown image is no error.
+    pub ignore: bool,
+    /// `--all`: every image.
+    pub all: bool,
+    /// `--no-prune`: parents without a name stay.
+    pub no_prune: bool,
+}
+
+/// What went away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Names, for `Untagged:` lines.
+    pub untagged: Vec<String>,
+    /// Images, for `Deleted:` lines.
+    pub deleted: Vec<Digest>,
+    /// Bytes of the layers that went with them.
+    pub freed: u64,
+}
+
+/// Stops and removes a container; `ops` of containers gives it.
+pub type RemoveContainer<'a> = &'a dyn Fn(&Context, &str) -> Result<()>;
+
+/// Removes images. Errors of single images are collected; what could be removed is told in any case.
+pub fn remove(
+    context: &Context,
+    images: &[String],
+    options: &RemoveOptions,
+    remove_container: RemoveContainer<'_>,
+) -> (Removed, Result<()>) {
+    let (mut removed, mut errors) = (Removed::default(), Collected::default());
+    let targets = match targets(context, images, options) {
+        Ok(targets) => targets,
+        Err(error) => return (removed, Err(error)),
+    };
+    for target in &targets {
+        match remove_one(context, target, options, remove_container, &mut removed) {
+            Err(error) if options.ignore && is_not_found(&error) => {}
+            outcome => {
+                errors.note(outcome);
+            }
+        }
+    }
+    (removed, errors.finish())
+}
+
+fn targets(context: &Context, images: &[String], options: &RemoveOptions) -> Result<Vec<String>> {
+    if !options.all {
+        return Ok(images.to_vec());
+    }
+    let listing = context.images().list()?;
+    let whole = listing.images.iter().map(|image| image.id.to_string());
+    Ok(whole.chain(listing.damaged.iter().map(|image| image.id.to_string())).collect())
+}
+
+fn remove_one(
+    context: &Context,
+    text: &str,
+    options: &RemoveOptions,
+    remove_container: RemoveContainer<'_>,
+    removed: &mut Removed,
+) -> Result<()> {
+    let image = match find(context, text) {
+        Ok(image) => image,
+        Err(error) => return remove_damaged(context, text, options, removed).unwrap_or(Err(error)),
+    };
+    let (_, name) = context.images().resolve_named(text)?;
+    let by_name = name.filter(|name| image.names.contains(name));
+    if let Some(name) = by_name.filter(|_| image.names.len() > 1 && !options.all) {
+        removed.untagged.extend(context.images().untag(&image.id, Some(&[name]))?);
+        return Ok(());
+    }
+    if image.names.len() > 1 && !options.force && !options.all {
+        let names = image.names.join(", ");
+        return Err(fail(
+            Kind::InUse,
+            format!("image `{}` has several names: {names}", id::short(image.id.hex())),
+        )
+        .hint("remove it with --force, or name by name"));
+    }
+    release(context, &image, options, remove_container)?;
+    let parents = parents_to_prune(context, &image, options)?;
+    delete(context, &image, parents, removed)
+}
+
+/// A damaged image has no readable record: it goes by its id, with --force or --all.
+fn remove_damaged(
+    context: &Context,
+    text: &str,
+    options: &RemoveOptions,
+    removed: &mut Removed,
+) -> Option<Result<()>> {
+    let listing = context.images().list().ok()?;
+    let bare = text.strip_prefix("sha256:").unwrap_or(text);
+    let names = context.images().names().ok()?;
+    let is_meant = |id: &Digest| {
+        (id::is_prefix(bare) && id.hex().starts_with(bare))
+            || names.of(id).iter().any(|name| super::filter::name_fits(text, name))
+    };
+    let damaged = listing.damaged.into_iter().find(|image| is_meant(&image.id))?;
+    if !(options.force || options.all) {
+        return Some(Err(damaged.error.hint("remove it with `rmi --force`")));
+    }
+    Some(delete_by_id(context, &damaged.id, removed))
+}
+
+/// Containers that use an image: an error without --force, removed with it.
+fn release(
+    context: &Context,
+    image: &Image,
+    options: &RemoveOptions,
+    remove_container: RemoveContainer<'_>,
+) -> Result<()> {
+    let usage = usage(context)?;
+    if options.force {
+        return usage.of(&image.id).iter().try_for_each(|container| remove_container(context, container));
+    }
+    refuse_if_used(context, image, &usage)
+}
+
+fn refuse_if_used(context: &Context, image: &Image, usage: &Usage) -> Result<()> {
+    let users = usage.of(&image.id);
+    if users.is_empty() {
+        return Ok(());
+    }
+    let store = context.containers()?;
+    let name =
+        |id: &String| store.get(id).map_or_else(|_| id::short(id).to_owned(), |found| found.config.name);
+    let names: Vec<String> = users.iter().map(|id| format!("`{}` ({})", name(id), id::short(id))).collect();
+    let what = image.names.first().cloned().unwrap_or_else(|| id::short(image.id.hex()).to_owned());
+    let containers = if names.len() == 1 { "container" } else { "containers" };
+    Err(fail(Kind::InUse, format!("image `{what}` is in use by {containers} {}", names.join(", ")))
+        .hint("remove the containers first, or use --force"))
+}
+
+/// Parents without a name that only this image needed, nearest first.
+fn parents_to_prune(context: &Context, image: &Image, options: &RemoveOptions) -> Result<Vec<Image>> {
+    if options.no_prune {
+        return Ok(Vec::new());
+    }
+    let all = context.images().list()?.images;
+    // Nothing without a name: nothing to compare configurations for.
+    if !all.iter().any(|other| other.names.is_empty() && other.id != image.id) {
+        return Ok(Vec::new());
+    }
+    let usage = usage(context)?;
+    let (mut gone, mut current) = (vec![image.id.clone()], image.clone());
+    let mut parents = Vec::new();
+    while let Some(parent) = ancestry::parent_of(&current, &all) {
+        let needed = all.iter().any(|other| !gone.contains(&other.id) && ancestry::is_child(other, parent));
+        if !parent.names.is_empty() || needed || !usage.of(&parent.id).is_empty() {
+            break;
+        }
+        gone.push(parent.id.clone());
+        parents.push(parent.clone());
+        current = parent.clone();
+    }
+    Ok(parents)
+}
+
+/// Deletes an image and these parents with the layers that nothing else needs.
+fn delete(context: &Context, image: &Image, parents: Vec<Image>, removed: &mut Removed) -> Result<()> {
+    let layers = context.layers()?;
+    let _lock = layers.lock_exclusive()?;
+    // Looked up again under the lock: a container may have been made meanwhile.
+    refuse_if_used(context, image, &usage(context)?)?;
+    let mut unused: Vec<Digest> = Vec::new();
+    for doomed in std::iter::once(image).chain(&parents) {
+        removed.untagged.extend(context.images().remove(&doomed.id)?);
+        removed.deleted.push(doomed.id.clone());
+        unused.extend(
+            doomed.layers.iter().filter(|layer| !unused.contains(layer)).cloned().collect::<Vec<_>>(),
+        );
+    }
+    removed.freed += sweep_layers(context, &unused)?;
+    Ok(())
+}
+
+fn delete_by_id(context: &Context, id: &Digest, removed: &mut Removed) -> Result<()> {
+    let layers = context.layers()?;
+    let _lock = layers.lock_exclusive()?;
+    removed.untagged.extend(context.images().remove(id)?);
+    removed.deleted.push(id.clone());
+    removed.freed += sweep_layers(context, &layers.diff_ids()?)?;
+    Ok(())
+}
+
+/// What `image prune` was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct PruneOptions {
+    /// `--all`: every image that no container uses, not only those without a name.
+    pub all: bool,
+    /// `--filter`
+    pub filters: Vec<Filter>,
+}
+
+/// Removes images that nobody needs, and layers that no image refers to.
+pub fn prune(context: &Context, options: &PruneOptions) -> Result<Removed> {
+    let listing = context.images().list()?;
+    let usage = usage(context)?;
+    let judge = Judge::new(options.filters.clone(), context.images(), &listing.images, Some(&usage))?;
+    let doomed = |image: &&Image| {
+        (options.all || image.names.is_empty())
+            && usage.of(&image.id).is_empty()
+            && judge.passes(image)
+            && (options.all || !ancestry::has_children(image, &listing.images))
+    };
+    let (mut removed, mut errors) = (Removed::default(), Collected::default());
+    for image in listing.images.iter().filter(doomed) {
+        if let Some(parents) = errors.note(parents_to_prune(context, image, &RemoveOptions::default())) {
+            errors.note(delete(context, image, parents, &mut removed));
+        }
+    }
+    let layers = context.layers()?;
+    let _lock = layers.lock_exclusive()?;
+    removed.freed += sweep_layers(context, &layers.diff_ids()?)?;
+    errors.finish().map(|()| removed)
+}
