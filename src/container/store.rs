@@ -18,8 +18,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::names;
 use super::record::{Config, State, Status};
 use crate::base::error::{Context, Error, Explain, Kind, Result, fail, is_not_found};
@@ -27,6 +25,7 @@ use crate::base::fs::{self, Durability};
 use crate::base::id;
 use crate::base::lock::{self, Lock};
 use crate::base::roots::Roots;
+use crate::runtime::supervisor::{Live, Phase};
 
 /// The exit code of a container whose end nobody saw (reboot, killed supervisor), as Docker reports it.
 const UNSEEN_END: i32 = 255;
@@ -51,15 +50,6 @@ impl Container {
 
 fn alive_status(status: Status) -> bool {
     matches!(status, Status::Initialized | Status::Running | Status::Paused | Status::Stopping)
-}
-
-/// What the supervisor keeps in `live.json`; unknown fields are its own business.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Live {
-    pid: i32,
-    status: Option<Status>,
-    paused: bool,
 }
 
 /// The store of containers.
@@ -155,16 +145,16 @@ impl Store {
     fn with_liveness(&self, id: &str, mut state: State, may_live: bool) -> Result<State> {
         let run = self.run_dir(id);
         if may_live && lock::is_held(&run.join("alive.lock"))? {
-            let live: Live = fs::read_json(&run.join("live.json")).unwrap_or_default();
-            state.pid = live.pid;
-            state.status = match (state.status, live.status) {
-                (Status::Removing, _) => Status::Removing,
-                (_, Some(status)) => status,
-                _ if live.paused => Status::Paused,
-                (status, None) if alive_status(status) => status,
-                (_, None) if live.pid > 0 => Status::Running,
-                (status, None) => status,
-            };
+            // The lock comes first and the record later: a container that is just being started has none yet.
+            if let Some(live) = Live::load(&run)? {
+                state.pid = live.pid;
+                state.status = match (state.status, live.status) {
+                    (Status::Removing, _) => Status::Removing,
+                    (_, Phase::Paused) => Status::Paused,
+                    (_, Phase::Stopping) => Status::Stopping,
+                    (_, Phase::Running | Phase::Restarting) => Status::Running,
+                };
+            }
             return Ok(state);
         }
         if alive_status(state.status) {
@@ -478,8 +468,14 @@ mod tests {
         let run = store.run_dir(&a.id);
         fs::create_dir_all(&run).unwrap();
         let _alive = Lock::exclusive(&run.join("alive.lock")).unwrap();
-        fs::replace(&run.join("live.json"), br#"{"pid":42,"paused":true}"#, 0o600, Durability::Volatile)
-            .unwrap();
+        fs::replace(
+            &run.join("live.json"),
+            br#"{"version":1,"pid":42,"pid_start":1,"supervisor":2,"supervisor_start":1,"status":"paused",
+                 "started":"2026-01-02T00:00:00Z","restarts":0,"cgroup":null,"extra":null}"#,
+            0o600,
+            Durability::Volatile,
+        )
+        .unwrap();
         let seen = store.get(&a.id).unwrap().state;
         assert_eq!((seen.status, seen.pid), (Status::Paused, 42));
     }

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 pub use context::{Caller, Context, Defaults, FindImage, ImageFacts};
 pub use mounts::NewVolume;
+pub(crate) use mounts::matches_pattern;
 pub use options::CreateOptions;
 
 use crate::base::error::{Result, bail};

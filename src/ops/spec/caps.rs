@@ -16,7 +16,7 @@ pub fn default_names() -> Vec<String> {
     defaults::CAPABILITIES.iter().map(|capability| capability.to_string()).map(full).collect()
 }
 
-fn full(name: String) -> String {
+pub(super) fn full(name: String) -> String {
     if name.starts_with("CAP_") { name } else { format!("CAP_{name}") }
 }
 
