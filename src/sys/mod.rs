@@ -8,6 +8,7 @@ pub mod caps;
 pub mod event;
 pub mod file;
 pub mod fork;
+pub mod loopback;
 pub mod mount;
 pub mod prctl;
 pub mod process;

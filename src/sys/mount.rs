@@ -27,13 +27,14 @@ const FSCONFIG_MAX: usize = 256;
 #[derive(Debug)]
 pub struct FsContext {
     fd: OwnedFd,
-    kind: &'static str,
+    kind: String,
 }
 
 impl FsContext {
     /// `fsopen(2)`, Linux 5.2.
-    pub fn open(kind: &'static str) -> SysResult<FsContext> {
-        Ok(FsContext { fd: rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?, kind })
+    pub fn open(kind: &str) -> SysResult<FsContext> {
+        let fd = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        Ok(FsContext { fd, kind: kind.to_owned() })
     }
 
     /// Sets `key=value`.
@@ -84,7 +85,7 @@ impl FsContext {
 }
 
 /// A detached mount of a file system with these options (`key=value` or a flag).
-pub fn detached(kind: &'static str, options: &[&str], attr: MountAttrFlags) -> SysResult<OwnedFd> {
+pub fn detached(kind: &str, options: &[&str], attr: MountAttrFlags) -> SysResult<OwnedFd> {
     let context = FsContext::open(kind)?;
     options.iter().try_for_each(|option| context.option(option))?;
     context.mount(attr)
@@ -119,6 +120,11 @@ pub fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> SysResult<()> {
 /// Attaches a detached mount at a path that the caller trusts.
 pub fn attach_at(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, path: &CStr) -> SysResult<()> {
     rustix::mount::move_mount(mount, c"", dir, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+/// The root directory of this process, whatever is mounted over it.
+pub fn open_slash() -> SysResult<OwnedFd> {
+    open_dir(Path::new("/"))
 }
 
 /// Moves the mount that `mount` is open on (attached elsewhere in this mount namespace) onto `target`.

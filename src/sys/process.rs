@@ -56,8 +56,6 @@ pub struct ChildProcess {
     pub pid: i32,
     /// Its pidfd, which no later process can take over.
     pub pidfd: OwnedFd,
-    /// Whether it was born in the cgroup that was asked for.
-    pub in_cgroup: bool,
 }
 
 #[repr(C)]
@@ -78,8 +76,8 @@ struct CloneArgs {
 
 /// Forks with `clone3(2)`: namespaces of `flags`, born in `cgroup` (a cgroup v2 directory; Linux 5.7).
 ///
-/// Where the cgroup cannot be entered at birth the child is made outside of it and
-/// [`ChildProcess::in_cgroup`] is false. Kernels before 5.3 (or a filter that hides `clone3`) get `clone(2)`.
+/// Where the cgroup cannot be entered at birth the call fails, see [`cgroup_refused`]. Kernels before 5.3 (or a
+/// filter that hides `clone3`) get `clone(2)`.
 pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> SysResult<Forked> {
     let exit_signal = if flags & flags::PARENT != 0 { 0 } else { libc::SIGCHLD as u64 };
     let mut pidfd: RawFd = -1;
@@ -100,18 +98,19 @@ pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> SysResult<Forked> {
         return Ok(Forked::Child);
     }
     if pid > 0 {
-        return Ok(Forked::Parent(parent(pid as i32, pidfd, cgroup.is_some())));
+        return Ok(Forked::Parent(parent(pid as i32, pidfd)));
     }
     match (last_errno(), cgroup) {
-        (Errno::NOSYS, _) => clone_classic(flags, exit_signal),
-        // EBADF: a v1 directory. EINVAL, E2BIG: before 5.7. EBUSY, EOPNOTSUPP: threaded or with inner
-        // controllers. EACCES: not delegated. The caller then moves the child by cgroup.procs.
-        (
-            Errno::BADF | Errno::INVAL | Errno::TOOBIG | Errno::BUSY | Errno::OPNOTSUPP | Errno::ACCESS,
-            Some(_),
-        ) => clone3(flags, None),
+        (Errno::NOSYS, None) => clone_classic(flags, exit_signal),
         (errno, _) => Err(errno),
     }
+}
+
+/// Whether `clone3` failed for its cgroup alone, so that the child must be moved by `cgroup.procs` instead:
+/// a v1 directory, a kernel before 5.7, a cgroup with inner controllers, one that was not delegated, no `clone3`.
+pub fn cgroup_refused(errno: Errno) -> bool {
+    use Errno as E;
+    matches!(errno, E::BADF | E::INVAL | E::TOOBIG | E::BUSY | E::OPNOTSUPP | E::ACCESS | E::NOSYS)
 }
 
 /// `clone(2)` for kernels before 5.3.
@@ -123,15 +122,15 @@ fn clone_classic(flags: u64, exit_signal: u64) -> SysResult<Forked> {
     let pid = unsafe { libc::syscall(libc::SYS_clone, all, 0usize, &raw mut pidfd, 0usize, 0usize) };
     match pid {
         0 => Ok(Forked::Child),
-        1.. => Ok(Forked::Parent(parent(pid as i32, pidfd, false))),
+        1.. => Ok(Forked::Parent(parent(pid as i32, pidfd))),
         _ => Err(last_errno()),
     }
 }
 
-fn parent(pid: i32, pidfd: RawFd, in_cgroup: bool) -> ChildProcess {
+fn parent(pid: i32, pidfd: RawFd) -> ChildProcess {
     // SAFETY: the kernel just opened this descriptor (close-on-exec) for the caller alone.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    ChildProcess { pid, pidfd, in_cgroup }
+    ChildProcess { pid, pidfd }
 }
 
 /// Ends this process at once: no destructor, no exit handler. For children of a fork.
@@ -262,6 +261,12 @@ pub fn close_from(first: RawFd, keep: &[RawFd]) -> SysResult<()> {
     close_between(from, u32::MAX)
 }
 
+/// Closes one descriptor under its owner: in a forked child that will not touch the owner again and ends by exec
+/// or [`exit_now`], which run no destructor.
+pub fn close_one(fd: BorrowedFd<'_>) -> SysResult<()> {
+    close_between(fd.as_raw_fd(), fd.as_raw_fd() as u32)
+}
+
 fn close_between(first: RawFd, last: u32) -> SysResult<()> {
     // SAFETY: the caller of close_from gives up all owners in this range.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) };
@@ -345,6 +350,66 @@ pub fn execve(path: &CStr, arguments: &Strings, environment: &Strings) -> Errno 
     // SAFETY: both lists end with a null pointer and own what they point to.
     unsafe { libc::execve(path.as_ptr(), arguments.pointers.as_ptr(), environment.pointers.as_ptr()) };
     last_errno()
+}
+
+/// Replaces this process by the program that `file` is open on (`O_PATH` suffices).
+pub fn execveat(file: BorrowedFd<'_>, arguments: &Strings, environment: &Strings) -> Errno {
+    // SAFETY: as for execve; the empty path with AT_EMPTY_PATH means the descriptor itself.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            arguments.pointers.as_ptr(),
+            environment.pointers.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    last_errno()
+}
+
+/// Joins a new session keyring, so that the caller's keys are out of reach. Kernels and filters without keyrings,
+/// and users at their quota, go on without: then there is nothing to be found by the container's own lookups.
+pub fn join_session_keyring(name: &str) {
+    const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;
+    let Ok(name) = CString::new(name) else { return };
+    // SAFETY: the name is NUL-terminated and outlives the call.
+    unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr()) };
+}
+
+/// `ioprio_set(2)` for this process.
+pub fn set_io_priority(priority: u32) -> SysResult<()> {
+    const IOPRIO_WHO_PROCESS: i32 = 1;
+    // SAFETY: integers only.
+    let done = unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, priority) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// A set of signals as the kernel has it.
+#[derive(Debug, Clone, Copy)]
+pub struct SignalSet(u64);
+
+/// Blocks every signal of this process; gives the set for [`wait_signal`].
+pub fn block_all_signals() -> SysResult<SignalSet> {
+    let all = u64::MAX;
+    // SAFETY: a full set is a valid mask (the kernel leaves out SIGKILL and SIGSTOP).
+    let done =
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, 0usize, 8usize) };
+    if done == 0 { Ok(SignalSet(all)) } else { Err(last_errno()) }
+}
+
+/// Waits for the next signal of a blocked set and takes it.
+pub fn wait_signal(set: &SignalSet) -> SysResult<i32> {
+    loop {
+        // SAFETY: the set outlives the call; null pointers mean no details and no timeout.
+        let signal =
+            unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set.0, 0usize, 0usize, 8usize) };
+        match signal {
+            1.. => return Ok(signal as i32),
+            _ if last_errno() == Errno::INTR => {}
+            _ => return Err(last_errno()),
+        }
+    }
 }
 
 /// Sends a signal by pid, for the few places that have no pidfd.

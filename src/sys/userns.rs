@@ -6,7 +6,7 @@
 
 use std::ffi::CString;
 use std::fmt::Write as _;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -162,6 +162,41 @@ pub fn write_maps(pid: i32, uids: &[IdMap], gids: &[IdMap]) -> Result<()> {
         }
         Err(errno) => Err(errno).with_context(|| format!("write `{base}/uid_map`")),
     }
+}
+
+/// Makes a user namespace with these maps that no process lives in: for id-mapped mounts, or to be joined.
+pub fn create(uids: &[IdMap], gids: &[IdMap]) -> Result<OwnedFd> {
+    let (wait, end) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("make a pipe")?;
+    let child = match process::clone3(flags::NEWUSER, None).context("make a user namespace")? {
+        Forked::Parent(child) => child,
+        Forked::Child => {
+            drop(end);
+            let _ = rustix::io::read(&wait, &mut [0u8; 1]); // until the parent is done or dead
+            process::exit_now(0)
+        }
+    };
+    let made = write_maps(child.pid, uids, gids).and_then(|()| open_namespace(child.pid, "user"));
+    drop(end);
+    process::wait(child.pidfd.as_fd()).context("wait for the maker of a user namespace")?;
+    made
+}
+
+/// Opens a namespace of a process (`user`, `net`, `mnt`, `pid_for_children`…).
+pub fn open_namespace(pid: i32, kind: &str) -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags};
+    let path = format!("/proc/{pid}/ns/{kind}");
+    rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .with_context(|| format!("open `{path}`"))
+}
+
+/// Enters the stage of a running container instead of a new one: its user namespace (which the caller owns), and
+/// a mount namespace of its own in it. Needed to share namespaces with that container, and cheaper than [`enter`].
+pub fn join(namespace: BorrowedFd<'_>) -> Result<()> {
+    process::setns(namespace, flags::NEWUSER).context("join the user namespace")?;
+    process::unshare(flags::NEWNS).context("make a mount namespace")?;
+    super::mount::all_slave().context("receive the host's mounts")?;
+    INSIDE.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 /// An unprivileged process may map exactly its own ids without help.
