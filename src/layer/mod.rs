@@ -20,13 +20,21 @@
 //! it into staging first, so that it is gone at once and whole.
 
 pub mod codec;
+mod copy;
+pub mod diff;
+pub mod difftar;
 pub mod exact;
 pub mod extract;
 mod gzip;
 #[cfg(test)]
 mod hostile;
 pub mod info;
+mod lower;
+pub mod mount;
+#[cfg(test)]
+mod mounted;
 mod place;
+pub mod shift;
 pub mod staging;
 pub mod store;
 pub mod tar;
@@ -34,6 +42,10 @@ pub mod tree;
 mod unpack;
 pub use unpack::extract_tree;
 
+pub use diff::{Change, ChangeKind};
+pub use difftar::TreeTar;
 pub use info::{Blob, LayerInfo};
+pub use mount::{MountRequest, RootMount};
+pub use shift::Shift;
 pub use staging::{ObjectLock, Staging};
 pub use store::{Driver, Options, Store};

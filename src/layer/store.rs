@@ -74,9 +74,7 @@ struct Format {
 pub struct Store {
     pub(super) root: PathBuf,
     pub(super) options: Options,
-    #[expect(dead_code, reason = "the mounts that read it follow")]
     pub(super) remembered: Option<Driver>,
-    #[expect(dead_code, reason = "the mounts that read it follow")]
     pub(super) driver: OnceLock<Driver>,
 }
 
@@ -233,7 +231,6 @@ impl Store {
         Ok(())
     }
 
-    #[expect(dead_code, reason = "the mounts that call it follow")]
     pub(super) fn remember_driver(&self, driver: Driver) -> Result<()> {
         let format = Format { version: FORMAT, driver: Some(driver) };
         fs::replace_json(&self.root.join("format"), &format, Durability::Volatile)
