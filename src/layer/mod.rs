@@ -40,6 +40,7 @@ pub mod store;
 pub mod tar;
 pub mod tree;
 mod unpack;
+pub mod usage;
 pub use unpack::extract_tree;
 
 pub use diff::{Change, ChangeKind};

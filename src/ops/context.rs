@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use crate::base::error::Result;
 use crate::base::roots::Roots;
 use crate::sys::userns;
-use crate::{container, image, layer};
+use crate::{container, image, layer, volume};
 
 /// Global options that decide how stores are opened.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,7 @@ pub struct Context {
     /// What was asked for globally.
     pub options: GlobalOptions,
     images: image::Store,
+    volumes: volume::Store,
     containers: OnceCell<container::Store>,
     layers: OnceCell<layer::Store>,
 }
@@ -30,7 +31,8 @@ impl Context {
     /// Opens nothing yet.
     pub fn new(roots: Roots, options: GlobalOptions) -> Context {
         let images = image::Store::open(&roots.root);
-        Context { roots, options, images, containers: OnceCell::new(), layers: OnceCell::new() }
+        let volumes = volume::Store::open(&roots.root);
+        Context { roots, options, images, volumes, containers: OnceCell::new(), layers: OnceCell::new() }
     }
 
     /// The images.
@@ -45,6 +47,11 @@ impl Context {
             let _ = self.containers.set(store); // empty until now, and one thread only
         }
         Ok(self.containers.get().unwrap_or_else(|| unreachable!("set above")))
+    }
+
+    /// The volumes.
+    pub fn volumes(&self) -> &volume::Store {
+        &self.volumes
     }
 
     /// The layers.

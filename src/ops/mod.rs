@@ -7,3 +7,4 @@ pub mod image;
 pub mod progress;
 pub mod spec;
 pub mod userns;
+pub mod volumes;

@@ -4,6 +4,8 @@ pub mod alive;
 pub mod filter;
 pub mod logs;
 pub mod port;
+pub mod ps;
+pub mod rm;
 pub mod select;
 pub mod stop;
 pub mod top;
