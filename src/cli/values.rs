@@ -2,7 +2,7 @@
 
 use crate::base::error::{Result, anyhow};
 use crate::base::time;
-use crate::sys::process;
+use crate::container::parse::signal;
 
 /// A boolean as Go's `strconv.ParseBool` reads it.
 pub fn go_bool(text: &str) -> Result<bool> {
@@ -29,7 +29,7 @@ pub fn patience(text: &str) -> Result<u64> {
 
 /// A signal by name, with or without `SIG`, or by number.
 pub fn signal(text: &str) -> Result<i32> {
-    process::signal_number(text).ok_or_else(|| anyhow!("there is no signal `{text}`"))
+    signal::parse(text)
 }
 
 /// `key=value`; the value may be empty, and is when there is no `=`.

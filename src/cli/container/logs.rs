@@ -43,8 +43,8 @@ pub struct LogsArgs {
     #[arg(short, long)]
     timestamps: bool,
     /// The name before each line
-    #[arg(short, long)]
-    names: bool,
+    #[arg(short = 'n', long = "names")]
+    with_names: bool,
     /// A colour for each container
     #[arg(long)]
     color: bool,
@@ -101,7 +101,7 @@ impl LogsArgs {
 
     fn prefix(&self, at: usize, container: &Container, several: bool) -> Prefix {
         let config = &container.config;
-        let name = match (self.names, several) {
+        let name = match (self.with_names, several) {
             (true, _) => config.name.clone(),
             (false, true) => id::short(&config.id).to_owned(),
             (false, false) => String::new(),
