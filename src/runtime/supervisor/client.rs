@@ -67,8 +67,8 @@ pub(super) trait Far {
     fn input(&self) -> Option<BorrowedFd<'_>>;
     /// Sends input: how much was taken, or `WouldBlock`.
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
-    /// There is no more input.
-    fn end_of_input(&mut self);
+    /// Tells that there is no more input; `WouldBlock` when that has to wait.
+    fn end_of_input(&mut self) -> io::Result<()>;
     /// The window changed.
     fn resize(&mut self, size: Size);
     /// A signal for the process.
@@ -98,6 +98,8 @@ pub(super) struct Session<F> {
     reading: bool,
     input: Vec<u8>,
     taken: usize,
+    /// The end of our input is still to be told.
+    ending: bool,
     buffer: Vec<u8>,
     left: bool,
 }
@@ -119,6 +121,7 @@ impl<F: Far> Session<F> {
             reading,
             input: Vec::new(),
             taken: 0,
+            ending: false,
             buffer: Vec::new(),
             left: false,
         };
@@ -149,7 +152,7 @@ impl<F: Far> Session<F> {
 
     /// One wait and all that came of it.
     fn turn(&mut self) -> Result<Option<End>> {
-        let pending = self.taken < self.input.len();
+        let pending = self.ending || self.taken < self.input.len();
         let background = self.reading && self.in_background();
         let far_input = if pending { self.far.input() } else { None };
         let stdin = rustix::stdio::stdin();
@@ -233,8 +236,8 @@ impl<F: Far> Session<F> {
         self.input.truncate(read);
         if read == 0 {
             self.reading = false;
-            self.far.end_of_input();
-            return Ok(());
+            self.ending = true;
+            return self.forward();
         }
         if self.options.tty {
             self.look_for_detach();
@@ -264,6 +267,11 @@ impl<F: Far> Session<F> {
                 }
                 Err(error) => return Err(error).context("send input to the container"),
             }
+        }
+        // Never waiting: the room comes when the container reads, which may need us to take its output first.
+        if self.ending {
+            let told = self.far.end_of_input();
+            self.ending = told.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         }
         Ok(())
     }

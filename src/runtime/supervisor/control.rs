@@ -22,14 +22,20 @@ pub enum Request {
 
 /// Asks the supervisor of the container with this run directory; returns once the request was carried out.
 pub fn control(dir: &Path, request: Request) -> Result<()> {
-    let conn = socket::connect_at(dir, SOCKET)?;
-    let (kind, payload) = encode(request);
-    frame::send(&conn, kind, &payload, true).context("ask the supervisor")?;
+    let conn = tell(dir, request)?;
     let mut reply = Vec::new();
     match frame::receive(&conn, &mut reply, true).context("hear from the supervisor")? {
         Some(Type::Done) => Ok(()),
         _ => bail!("the supervisor ended before it answered"),
     }
+}
+
+/// Asks without waiting for the answer, which comes over the connection.
+pub(super) fn tell(dir: &Path, request: Request) -> Result<OwnedFd> {
+    let conn = socket::connect_at(dir, SOCKET)?;
+    let (kind, payload) = encode(request);
+    frame::send(&conn, kind, &payload, true).context("ask the supervisor")?;
+    Ok(conn)
 }
 
 fn encode(request: Request) -> (Type, Vec<u8>) {

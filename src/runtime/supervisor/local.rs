@@ -103,10 +103,11 @@ impl Far for Local {
         }
     }
 
-    fn end_of_input(&mut self) {
+    fn end_of_input(&mut self) -> io::Result<()> {
         if !self.ends.terminal {
             self.ends.input = None;
         }
+        Ok(())
     }
 
     fn resize(&mut self, size: Size) {

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use super::client::{Far, Got, exit_info};
-use super::control::{Request, control};
+use super::control::{Request, tell};
 use super::frame::{self, Type};
 use super::handle::{failure, vanished};
 use crate::runtime::log::Stream;
@@ -23,9 +23,9 @@ impl Remote {
     }
 
     /// Signals and sizes go by a connection of their own: they must not wait behind input that the container does not
-    /// read. A supervisor that is about to end takes none, which its last word on the first connection tells.
+    /// read. Nor is the answer waited for: the supervisor may be waiting for us to take output. A supervisor that is about to end takes none, which its last word on the first connection tells.
     fn ask(&self, request: Request) {
-        let _ = control(&self.dir, request);
+        let _ = tell(&self.dir, request);
     }
 }
 
@@ -57,9 +57,8 @@ impl Far for Remote {
         frame::send(&self.conn, Type::Input, bytes, false).map(|()| bytes.len())
     }
 
-    fn end_of_input(&mut self) {
-        // May wait for room, which comes when the container reads; signals have their own way meanwhile.
-        let _ = frame::send(&self.conn, Type::EndOfInput, &[], true);
+    fn end_of_input(&mut self) -> io::Result<()> {
+        frame::send(&self.conn, Type::EndOfInput, &[], false)
     }
 
     fn resize(&mut self, size: Size) {

@@ -343,6 +343,19 @@ fn open(path: &Path) -> File {
 }
 
 #[test]
+fn full_pipes_both_ways_do_not_lock_up() {
+    // The input fills everything on its way while the container, before it reads any, writes more than fits.
+    for kib in (64..=704).step_by(64) {
+        let scene = Scene { stdin: true, ..Scene::new("head -c 2000000 /dev/zero; cat >&2") };
+        let _cleaner = scene.cleaner();
+        let path = scene.dir.join("input");
+        fs::replace(&path, &vec![b'x'; kib << 10], 0o600, fs::Durability::Volatile).unwrap();
+        let output = scene.command().stdin(open(&path)).output().unwrap();
+        assert_eq!((after_curtain(&output.stdout).len(), output.stderr.len()), (2_000_000, kib << 10));
+    }
+}
+
+#[test]
 fn direct_streams_see_sigpipe_and_end_of_file() {
     let scene = Scene { direct: true, ..Scene::new("cat; yes; echo $? >&2") };
     let mut child =
