@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::frame::LIMIT;
 use super::keys::Typed;
 use super::{Attach, DetachKeys, ExitInfo, Handle, remote};
-use crate::base::error::{Context, Error, Explain, Kind, Result, fail};
+use crate::base::error::{Context, Error, Kind, Result, fail};
 use crate::runtime::log::Stream;
 use crate::sys::event::{self, Signals, wait_any};
 use crate::sys::pty::Size;
@@ -349,9 +349,4 @@ fn proxied() -> Vec<i32> {
     ];
     // 32 to 34 belong to the C library.
     (1..=31).chain(35..=64).filter(|signal| !about_us.contains(signal)).collect()
-}
-
-/// A hint on a failure that only a user at a terminal can act on.
-pub(super) fn no_terminal() -> Error {
-    fail(Kind::Usage, "standard input is not a terminal").hint("leave out `-t`, or run it at a terminal")
 }

@@ -11,11 +11,10 @@ use std::path::PathBuf;
 
 use rustix::io::fcntl_dupfd_cloexec;
 
-use super::client::no_terminal;
 use super::local::{self, Local};
 use super::streams::Ends;
 use super::{Attach, ClientOptions, DetachKeys, End, Stdio, Stream, Streams};
-use crate::base::error::{Context, Result};
+use crate::base::error::{Context, Result, bail};
 use crate::sys::pty::{self, Size};
 use crate::sys::term;
 
@@ -78,7 +77,7 @@ impl Relay {
         if let Some(master) = master {
             self.ends.set_master(master)?;
         } else if self.tty {
-            return Err(no_terminal());
+            bail!("the process was started without the terminal that was asked for");
         }
         let relayed_input = self.ends.input.is_some();
         let attach = Attach { stdin: self.stdin && relayed_input, stdout: true, stderr: true };
