@@ -48,7 +48,10 @@ impl Session {
     /// The stores, opened when first needed.
     pub fn ops(&self) -> Result<&Context> {
         Ok(self.ops.get_or_init(|| {
-            let options = GlobalOptions { storage_driver: self.global.storage_driver.clone() };
+            let options = GlobalOptions {
+                storage_driver: self.global.storage_driver.clone(),
+                cgroup_manager: self.global.cgroup_manager.clone(),
+            };
             Context::new(self.roots.clone(), options)
         }))
     }

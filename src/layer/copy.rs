@@ -45,6 +45,12 @@ struct Copier<'a> {
     done: Vec<(PathBuf, Timespec)>,
 }
 
+/// Copies a directory's content and metadata into an existing directory: links stay links, blocks are shared where
+/// the file system can.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    tree(from, to, &Files::Copy(None))
+}
+
 /// Copies everything in `from` into the existing directory `to`, the directory's own metadata included.
 pub(super) fn tree(from: &Path, to: &Path, files: &Files<'_>) -> Result<()> {
     let open = |path: &Path| RootDir::open(path).with_context(|| format!("open `{}`", path.display()));

@@ -33,6 +33,7 @@ mod lower;
 pub mod mount;
 #[cfg(test)]
 mod mounted;
+pub mod owner;
 mod place;
 pub mod shift;
 pub mod staging;
@@ -43,6 +44,7 @@ mod unpack;
 pub mod usage;
 pub use unpack::extract_tree;
 
+pub use copy::copy_tree;
 pub use diff::{Change, ChangeKind};
 pub use difftar::TreeTar;
 pub use info::{Blob, LayerInfo};

@@ -12,6 +12,8 @@ use crate::{container, image, layer, volume};
 pub struct GlobalOptions {
     /// `--storage-driver`, as typed or configured.
     pub storage_driver: Option<String>,
+    /// `--cgroup-manager`, as typed or configured.
+    pub cgroup_manager: Option<String>,
 }
 
 /// The stores of one command.
@@ -25,6 +27,7 @@ pub struct Context {
     volumes: volume::Store,
     containers: OnceCell<container::Store>,
     layers: OnceCell<layer::Store>,
+    stage: OnceCell<userns::Stage>,
 }
 
 impl Context {
@@ -32,7 +35,15 @@ impl Context {
     pub fn new(roots: Roots, options: GlobalOptions) -> Context {
         let images = image::Store::open(&roots.root);
         let volumes = volume::Store::open(&roots.root);
-        Context { roots, options, images, volumes, containers: OnceCell::new(), layers: OnceCell::new() }
+        Context {
+            roots,
+            options,
+            images,
+            volumes,
+            containers: OnceCell::new(),
+            layers: OnceCell::new(),
+            stage: OnceCell::new(),
+        }
     }
 
     /// The images.
@@ -70,13 +81,24 @@ impl Context {
     /// For verbs that touch layers or run containers. The process must be single-threaded.
     pub fn enter_stage(&self) -> Result<()> {
         if self.roots.rootless && !userns::in_stage() {
-            userns::enter(rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())?;
+            let stage =
+                userns::enter(rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())?;
+            let _ = self.stage.set(stage); // the process enters once
         }
         self.roots.create()
     }
 
+    /// The stage, once it was entered; `None` for root.
+    pub fn stage(&self) -> Option<&userns::Stage> {
+        self.stage.get()
+    }
+
     /// A context of the same roots and options that has opened nothing: for a process that was forked.
     pub fn again(&self) -> Context {
-        Context::new(self.roots.clone(), self.options.clone())
+        let again = Context::new(self.roots.clone(), self.options.clone());
+        if let Some(stage) = self.stage.get() {
+            let _ = again.stage.set(stage.clone()); // empty until now
+        }
+        again
     }
 }

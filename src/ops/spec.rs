@@ -122,7 +122,7 @@ pub fn build(context: &SpecContext<'_>) -> Result<Built> {
     let granted = caps::bounding(&config.security)?;
     let (mounts, prepared) = mounts::list(context)?;
     let (hostname, set_hostname) = namespaces::hostname(config);
-    let process = process(context, &identity, &hostname)?;
+    let process = process(config, &identity, &hostname)?;
     let root = RootBuilder::default().path(context.root_path).readonly(config.rootfs.read_only).build()?;
     let annotations: HashMap<String, String> = annotations(config);
     let mut spec = SpecBuilder::default()
@@ -154,8 +154,8 @@ fn annotations(config: &Config) -> HashMap<String, String> {
     all
 }
 
-fn process(context: &SpecContext<'_>, identity: &Identity, hostname: &str) -> Result<Process> {
-    let config = context.config;
+/// A process to be run as the record says, in this root file system: the first one, or one of `exec`.
+pub fn process(config: &Config, identity: &Identity, hostname: &str) -> Result<Process> {
     let wanted = &config.process;
     let user = UserBuilder::default()
         .uid(identity.uid)
@@ -211,7 +211,8 @@ fn rlimit(limit: &Ulimit) -> Result<PosixRlimit> {
     built.with_context(|| format!("assemble the limit `{}`", limit.name))
 }
 
-fn clamped(limits: &[Ulimit]) -> Result<Vec<PosixRlimitType>> {
+/// The limits that are defaults, and cut to the caller's hard limit where that is lower.
+pub fn clamped(limits: &[Ulimit]) -> Result<Vec<PosixRlimitType>> {
     limits.iter().filter(|limit| !limit.asked).map(rlimit_type).collect()
 }
 
@@ -283,7 +284,8 @@ fn filter_kind(config: &Config) -> &Seccomp {
     }
 }
 
-fn filter(config: &Config, granted: &oci_spec::runtime::Capabilities) -> Result<Option<LinuxSeccomp>> {
+/// The seccomp filter of a record, as a specification has it.
+pub fn filter(config: &Config, granted: &oci_spec::runtime::Capabilities) -> Result<Option<LinuxSeccomp>> {
     match filter_kind(config) {
         Seccomp::Unconfined => Ok(None),
         Seccomp::Default => Ok(Some(seccomp::default_spec(granted))),

@@ -1,13 +1,14 @@
 //! The verbs of volumes: create, list, inspect, remove, prune, exists.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::context::Context as Ops;
-use crate::base::error::{Collected, Explain, Kind, Result, fail, is_not_found};
-use crate::base::id;
+use crate::base::error::{Collected, Context, Explain, Kind, Result, fail, is_not_found};
 use crate::base::time::{self, parse_when};
+use crate::base::{fs, id};
 use crate::container::record::{Config, MountSource};
+use crate::sys::rootdir::RootDir;
 use crate::volume::Volume;
 
 /// What `volume create` was given.
@@ -252,5 +253,44 @@ impl Filter {
             Filter::Until(when) => volume.created <= *when,
             Filter::Since(when) => volume.created > *when,
         }
+    }
+}
+
+/// Copies what an image has at a mount point into a volume that is new and empty, once (Docker and podman do).
+///
+/// `root` is the container's root file system. Links stay links, owners and modes are kept; the volume's directory
+/// takes mode and owner of the image's.
+pub fn fill(ops: &Ops, name: &str, root: &RootDir, target: &str) -> Result<()> {
+    let store = ops.volumes();
+    if !store.get(name)?.needs_fill {
+        return Ok(());
+    }
+    let _held = store.lock(name)?;
+    let mut volume = store.get(name)?;
+    if !volume.needs_fill {
+        return Ok(());
+    }
+    let data = store.data_dir(name);
+    if volume.mounted_from().is_none() && fs::read_dir(&data)?.is_empty() {
+        copy_up(root, Path::new(target), &data)
+            .with_context(|| format!("fill volume `{name}` from the image"))?;
+    }
+    volume.needs_fill = false;
+    store.save(&volume)
+}
+
+/// Copies a directory of the root file system, resolved inside of it; anything else there leaves the volume empty.
+fn copy_up(root: &RootDir, target: &Path, data: &Path) -> Result<()> {
+    use std::os::fd::AsRawFd;
+    let Ok(from) = root.open_dir(target) else { return Ok(()) };
+    crate::layer::copy_tree(Path::new(&format!("/proc/self/fd/{}", from.as_raw_fd())), data)
+}
+
+/// What a container's mount of a volume is made from: its own directory, or what its options name.
+pub fn source(ops: &Ops, name: &str) -> Result<PathBuf> {
+    let store = ops.volumes();
+    match store.get(name)?.mounted_from() {
+        Some(("bind", device, _)) => Ok(device),
+        _ => Ok(store.data_dir(name)),
     }
 }

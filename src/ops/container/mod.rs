@@ -1,12 +1,21 @@
 //! The verbs of containers.
 
 pub mod alive;
+pub mod attach;
+pub mod create;
+pub mod exec;
 pub mod filter;
+pub mod inspect;
+mod life;
 pub mod logs;
+mod network;
 pub mod port;
+mod prepare;
 pub mod ps;
 pub mod rm;
+pub mod run;
 pub mod select;
+pub mod start;
 pub mod stop;
 pub mod top;
 pub mod wait;

@@ -1,0 +1,150 @@
+//! Connects a container's network namespace to the outside, where an outside program does that.
+//!
+//! pasta and slirp4netns run beside the container and end with it; which of them still runs is written into
+//! `live.json`, so that the command after a crash can end it.
+
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+use serde::{Deserialize, Serialize};
+
+use crate::base::error::{Context, Explain, Kind, Result, fail};
+use crate::container::record::{Network, NetworkMode, PortMapping};
+use crate::runtime::supervisor::process_start;
+use crate::sys::{event, process};
+
+/// A program that connects a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Connection {
+    /// Its pid.
+    pid: i32,
+    /// Its start time, which tells it from a later process with the same number.
+    start: u64,
+}
+
+/// Connects the network namespace of the process `pid`, if the mode asks for a program.
+pub(super) fn connect(network: &Network, pid: i32) -> Result<Option<Connection>> {
+    match &network.mode {
+        NetworkMode::Pasta(options) => pasta(network, options, pid).map(Some),
+        NetworkMode::Slirp4netns(options) => slirp4netns(network, options, pid).map(Some),
+        _ => Ok(None),
+    }
+}
+
+impl Connection {
+    /// Ends the program, if it still runs.
+    pub(super) fn end(&self) -> Result<()> {
+        let pidfd = match process::pidfd_open(self.pid) {
+            Ok(pidfd) if process_start(self.pid) == Some(self.start) => pidfd,
+            Ok(_) | Err(rustix::io::Errno::SRCH) => return Ok(()),
+            Err(error) => return Err(error).with_context(|| format!("open pid {}", self.pid)),
+        };
+        let _ = process::pidfd_send_signal(pidfd.as_fd(), 15); // gone already is as good
+        let watched = [(pidfd.as_fd(), PollFlags::IN)];
+        let ended =
+            event::wait_any(&watched, Some(Duration::from_secs(2))).context("wait for a network program")?;
+        if ended.iter().all(|flags| flags.is_empty()) {
+            let _ = process::pidfd_send_signal(pidfd.as_fd(), 9);
+        }
+        Ok(())
+    }
+}
+
+/// pasta leaves the foreground once the namespace is connected, so its start is also the wait for that.
+fn pasta(network: &Network, options: &[String], pid: i32) -> Result<Connection> {
+    let pid_file = std::env::temp_dir().join(format!("dhow-pasta-{}", crate::base::id::word()));
+    let mut command = Command::new("pasta");
+    command.args(["--config-net", "--quiet", "--no-map-gw", "-T", "none", "-U", "none"]);
+    command.arg("--pid").arg(&pid_file).arg("--netns").arg(format!("/proc/{pid}/ns/net"));
+    for (flag, protocol) in [("-t", "tcp"), ("-u", "udp")] {
+        let ports: Vec<String> =
+            network.ports.iter().filter(|p| p.protocol == protocol).map(pasta_port).collect();
+        if ports.is_empty() {
+            command.args([flag, "none"]);
+        }
+        for port in ports {
+            command.args([flag, &port]);
+        }
+    }
+    command.args(options);
+    let output = run(command, "pasta")?;
+    let text = crate::base::fs::read_to_string(&pid_file);
+    crate::base::fs::remove_file(&pid_file)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(fail(Kind::Failed, format!("connect the network with pasta: {}", said.trim()))
+            .hint("`--network none` runs without a network; ports below 1024 need sysctl net.ipv4.ip_unprivileged_port_start"));
+    }
+    let number = text?.trim().parse().context("read pasta's pid file")?;
+    connection(number)
+}
+
+fn connection(pid: i32) -> Result<Connection> {
+    let start = process_start(pid).with_context(|| format!("look at the network program, pid {pid}"))?;
+    Ok(Connection { pid, start })
+}
+
+/// `ADDRESS/8080-8082:80-82`, as pasta spells a mapping.
+fn pasta_port(mapping: &PortMapping) -> String {
+    let span = |first: u16| match mapping.range {
+        0 | 1 => first.to_string(),
+        count => format!("{first}-{}", first + count - 1),
+    };
+    let address = if mapping.host_ip.is_empty() { String::new() } else { format!("{}/", mapping.host_ip) };
+    format!("{address}{}:{}", span(mapping.host_port), span(mapping.container_port))
+}
+
+fn run(mut command: Command, name: &str) -> Result<std::process::Output> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.output().with_context(|| format!("run `{name}`")).hint("install it, or use `--network none`")
+}
+
+/// slirp4netns says on a descriptor when it is ready.
+fn slirp4netns(network: &Network, options: &[String], pid: i32) -> Result<Connection> {
+    if !network.ports.is_empty() {
+        return Err(fail(Kind::Failed, "publish ports through slirp4netns: not supported")
+            .hint("install pasta (passt)"));
+    }
+    use rustix::pipe::{PipeFlags, pipe_with};
+    let (ready, says_ready) = pipe_with(PipeFlags::empty()).context("make a pipe")?;
+    let number = |fd: &std::os::fd::OwnedFd| std::os::fd::AsRawFd::as_raw_fd(fd).to_string();
+    let mut command = Command::new("slirp4netns");
+    command.args([
+        "--configure",
+        "--mtu=65520",
+        "--disable-host-loopback",
+        "--ready-fd",
+        &number(&says_ready),
+    ]);
+    command.args(options).arg(pid.to_string()).arg("tap0");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().context("run `slirp4netns`").hint("install it, or use `--network none`")?;
+    drop(says_ready);
+    let mut answer = [0u8; 1];
+    let told = rustix::io::retry_on_intr(|| rustix::io::read(&ready, &mut answer))
+        .context("hear from slirp4netns")?;
+    if told == 0 {
+        return Err(fail(Kind::Failed, "connect the network with slirp4netns: it ended before it was ready"));
+    }
+    connection(child.id().cast_signed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_spelled_for_pasta() {
+        let mapping = |host_ip: &str, range| PortMapping {
+            host_ip: host_ip.into(),
+            host_port: 8080,
+            container_port: 80,
+            range,
+            protocol: "tcp".into(),
+        };
+        assert_eq!(pasta_port(&mapping("", 1)), "8080:80");
+        assert_eq!(pasta_port(&mapping("127.0.0.1", 3)), "127.0.0.1/8080-8082:80-82");
+    }
+}

@@ -1,0 +1,133 @@
+//! `run` and `start`: make or find a container, start it, stay with it or leave it.
+
+use super::create::Made;
+use super::rm;
+use super::select::{Done, Selection};
+use super::start::{self, How};
+use crate::base::error::{Error, Result};
+use crate::base::error::{Kind, fail, kind_of};
+use crate::container::store::Container;
+use crate::ops::context::Context as Ops;
+use crate::runtime::supervisor::{Attach, ClientOptions, DetachKeys, End, ExitInfo, Handle, foreground};
+
+/// How a command stays with a container.
+#[derive(Debug, Clone, Copy)]
+pub struct Stay {
+    /// The streams it wants.
+    pub attach: Attach,
+    /// `--sig-proxy`
+    pub sig_proxy: bool,
+}
+
+/// How staying with a container ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It runs in the background.
+    Background,
+    /// It ended.
+    Exited(ExitInfo),
+}
+
+/// Starts a container that was just made. One that cannot be started is removed with `--rm`.
+pub fn run(ops: &Ops, made: Made, stay: Option<Stay>) -> Result<Outcome> {
+    let Made { mut container, lock, .. } = made;
+    start::check_passthrough(&container)?;
+    let how = How { attach: stay.map(|stay| stay.attach), direct: container.config.auto_remove };
+    let handle = start::start(ops, &mut container, how)?;
+    drop(lock);
+    match stay {
+        Some(stay) => stay_with(ops, &container, handle, stay, None),
+        None => Ok(Outcome::Background),
+    }
+}
+
+/// `start`: starts containers that do not run; one that runs is fine unless it is to be attached to.
+pub fn start(ops: &Ops, select: &Selection) -> Result<Vec<Done<()>>> {
+    ops.enter_stage()?;
+    let store = ops.containers()?;
+    let picked = select.pick(store, |container| !container.is_alive())?;
+    Ok(super::select::each(picked, |container| start_found(ops, container, How::default()).map(drop)))
+}
+
+/// `start --attach`: starts one container and stays with it.
+pub fn start_attached(ops: &Ops, select: &Selection, stay: Stay, keys: Option<&str>) -> Result<Outcome> {
+    ops.enter_stage()?;
+    let mut picked = select.pick(ops.containers()?, |_| true)?;
+    if picked.len() != 1 {
+        return Err(fail(Kind::Usage, "only one container can be started and attached to at once"));
+    }
+    let (_, container) = picked.remove(0).map_err(|(_, error): (String, Error)| error)?;
+    let stay = Stay {
+        attach: Attach { stdin: stay.attach.stdin && container.config.process.stdin_open, ..stay.attach },
+        ..stay
+    };
+    match start_found(ops, &container, How { attach: Some(stay.attach), direct: false })? {
+        Some(handle) => stay_with(ops, &container, handle, stay, keys),
+        None => super::attach::attach_to(ops, &container, stay, keys),
+    }
+}
+
+fn start_found(ops: &Ops, container: &Container, how: How) -> Result<Option<Handle>> {
+    let store = ops.containers()?;
+    let _held = store.lock(&container.config.id)?;
+    let mut now = store.get(&container.config.id)?;
+    if now.is_alive() {
+        return Ok(None);
+    }
+    start::start(ops, &mut now, how).map(Some)
+}
+
+/// Copies between the command's streams and the container's until it ends or the user leaves.
+pub fn stay_with(
+    ops: &Ops,
+    container: &Container,
+    handle: Handle,
+    stay: Stay,
+    keys: Option<&str>,
+) -> Result<Outcome> {
+    let process = &container.config.process;
+    let options = ClientOptions {
+        dir: ops.containers()?.run_dir(&container.config.id),
+        tty: process.tty,
+        attach: stay.attach,
+        detach_keys: DetachKeys::parse(keys.unwrap_or(&process.detach_keys))?,
+        sig_proxy: stay.sig_proxy && !process.tty,
+    };
+    match foreground(handle, options)? {
+        End::Exited(info) => Ok(Outcome::Exited(info)),
+        End::Detached => Ok(Outcome::Background),
+    }
+}
+
+/// Removes what a failed `run` made, so that the next one can use the name.
+pub fn discard(ops: &Ops, container: &Container, error: Error) -> Error {
+    let Ok(store) = ops.containers() else { return error };
+    let keep =
+        !container.config.auto_remove && matches!(kind_of(&error), Kind::NoCommand | Kind::NotExecutable);
+    if !keep && store.dir(&container.config.id).exists() {
+        let removed = store
+            .lock(&container.config.id)
+            .and_then(|_held| rm::remove_record(ops, store, &container.config, true));
+        if let Err(more) = removed {
+            return error.context(format!("{more:#}"));
+        }
+    }
+    error
+}
+
+/// `restart`: ends what runs, then starts it.
+pub fn restart(
+    ops: &Ops,
+    select: &Selection,
+    running_only: bool,
+    time: Option<i64>,
+    signal: Option<i32>,
+) -> Result<Vec<Done<()>>> {
+    ops.enter_stage()?;
+    let store = ops.containers()?;
+    let picked = select.pick(store, |container| !running_only || container.is_alive())?;
+    Ok(super::select::each(picked, |container| {
+        super::stop::stop_one(store, container, signal, time)?;
+        start_found(ops, container, How::default()).map(drop)
+    }))
+}
