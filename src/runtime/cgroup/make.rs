@@ -130,7 +130,12 @@ fn make_v2(host: &Host, request: &Request<'_>) -> Result<Handle> {
         ..Location::default()
     };
     match create(&dir, request.place) {
-        Err(error) if denied(&error) => return without(host, request),
+        Err(error) if denied(&error) => match request.place {
+            Place::Parent(Some(_)) => {
+                return Err(error.hint("give `--cgroup-parent` a cgroup that is yours, or leave it out"));
+            }
+            _ => return without(host, request),
+        },
         other => other?,
     };
     finish(location, |_| {
@@ -186,7 +191,7 @@ fn take_over(dir: &Path, place: Place<'_>) -> Result<Vec<PathBuf>> {
     if matches!(place, Place::Exact(_)) {
         return Ok(Vec::new());
     }
-    if remove_tree(dir, Duration::ZERO).is_err() {
+    if remove_tree(dir, Duration::from_millis(100)).is_err() {
         let message = format!("cgroup `{}` is in use by other processes", dir.display());
         return Err(fail(Kind::InUse, message));
     }
