@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::base::error::{Context, Result};
@@ -19,6 +19,8 @@ const AHEAD: usize = 8;
 /// whatever it had to verify.
 struct ReadAhead {
     chunks: Receiver<io::Result<Vec<u8>>>,
+    /// Buffers go back to be filled again.
+    used: Sender<Vec<u8>>,
     current: Vec<u8>,
     at: usize,
     thread: Option<JoinHandle<()>>,
@@ -26,37 +28,51 @@ struct ReadAhead {
 
 impl ReadAhead {
     fn start(
-        mut inner: impl Read + Send + 'static,
+        inner: impl Read + Send + 'static,
         stop: Arc<AtomicBool>,
         task: Arc<dyn Task>,
     ) -> Result<ReadAhead> {
-        let (send, chunks) = sync_channel(AHEAD);
-        let work = move || {
-            loop {
-                let mut chunk = vec![0; CHUNK];
-                let read = match stop.load(Ordering::Relaxed) {
-                    true => Err(io::Error::other("stopped, since another layer failed")),
-                    false => inner.read(&mut chunk),
-                };
-                let message = match read {
-                    Ok(0) => return,
-                    Ok(read) => {
-                        chunk.truncate(read);
-                        task.advance(read as u64);
-                        Ok(chunk)
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => Err(error),
-                };
-                let failed = message.is_err();
-                if send.send(message).is_err() || failed {
-                    return; // nobody listens any more
-                }
-            }
-        };
+        let (full, chunks) = sync_channel(AHEAD);
+        let (used, empty) = channel();
+        let work = move || download(inner, &full, &empty, &stop, &*task);
         let thread = std::thread::Builder::new().name("download".into()).spawn(work);
         let thread = thread.context("start a thread")?;
-        Ok(ReadAhead { chunks, current: Vec::new(), at: 0, thread: Some(thread) })
+        Ok(ReadAhead { chunks, used, current: Vec::new(), at: 0, thread: Some(thread) })
+    }
+}
+
+/// Fills buffers until the end, an error, or until nobody listens any more.
+fn download(
+    mut inner: impl Read,
+    full: &SyncSender<io::Result<Vec<u8>>>,
+    empty: &Receiver<Vec<u8>>,
+    stop: &AtomicBool,
+    task: &dyn Task,
+) {
+    loop {
+        let mut chunk = empty.try_recv().unwrap_or_default();
+        chunk.resize(CHUNK, 0);
+        let mut filled = 0;
+        let outcome = loop {
+            if stop.load(Ordering::Relaxed) {
+                break Err(io::Error::other("stopped, since another layer failed"));
+            }
+            match inner.read(&mut chunk[filled..]) {
+                Ok(0) => break Ok(true),
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+            if filled == CHUNK {
+                break Ok(false);
+            }
+        };
+        chunk.truncate(filled);
+        task.advance(filled as u64);
+        let ended = outcome.as_ref().map_or(true, |ended| *ended);
+        if full.send(outcome.map(|_| chunk)).is_err() || ended {
+            return;
+        }
     }
 }
 
@@ -64,7 +80,11 @@ impl Read for ReadAhead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.current.len() {
             match self.chunks.recv() {
-                Ok(chunk) => (self.current, self.at) = (chunk?, 0),
+                Ok(chunk) => {
+                    let used = std::mem::replace(&mut self.current, chunk?);
+                    self.at = 0;
+                    let _ = self.used.send(used); // the other side may be done
+                }
                 Err(_) => {
                     // Joined, so that the process has one thread again when the work is over.
                     let ended = self.thread.take().is_none_or(|thread| thread.join().is_ok());

@@ -1,6 +1,7 @@
 //! Bringing the layers of an image into the store, several at once, wherever they come from.
 
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +14,7 @@ use crate::image::{Committed, NewImage};
 use crate::layer::{self, Blob, LayerInfo};
 use crate::ops::context::Context;
 use crate::ops::progress::{Progress, Task};
+use crate::sys::process::{self, Forked};
 
 /// Layers fetched at once.
 const WORKERS: usize = 3;
@@ -38,12 +40,41 @@ pub(super) fn commit(
     image: &dyn Fn(&[LayerInfo]) -> Result<NewImage>,
 ) -> Result<Committed> {
     let layers = context.layers()?;
+    let diff_ids: Vec<Digest> = wanted.iter().map(|wanted| wanted.diff_id.clone()).collect();
+    let complete = diff_ids.iter().all(|layer| layers.has(layer));
+    if !complete {
+        layers.sweep()?; // what killed commands left half-made gives its space back first
+    }
     let outcome = fetch_and_commit(context, layers, wanted, progress, image);
-    if outcome.is_err() {
-        let diff_ids: Vec<Digest> = wanted.iter().map(|wanted| wanted.diff_id.clone()).collect();
-        let _ = remove_unused(context, &diff_ids); // the first error is the one to tell
+    match &outcome {
+        Ok(_) if complete => {}
+        Ok(_) => sync_later(layers, &diff_ids),
+        Err(_) => {
+            let _ = remove_unused(context, &diff_ids); // the first error is the one to tell
+        }
     }
     outcome
+}
+
+/// Makes layers durable in a process of its own, for which nobody waits: a power cut before it is done costs a
+/// verification of the layers, not the layers.
+fn sync_later(layers: &layer::Store, diff_ids: &[Digest]) {
+    // A fork with other threads around could inherit their locks.
+    let threads = crate::base::fs::read_dir(std::path::Path::new("/proc/self/task"));
+    if !threads.is_ok_and(|threads| threads.len() == 1) {
+        return;
+    }
+    if let Ok(Forked::Child) = process::clone3(0, None) {
+        let _ = rustix::process::setsid();
+        if let Ok(null) = crate::base::fs::open(std::path::Path::new("/dev/null")) {
+            for standard in 0..3 {
+                let _ = process::dup_onto(null.as_fd(), standard); // nobody shall wait for our end of a pipe
+            }
+        }
+        let _ = process::close_from(3, &[]);
+        let synced = layers.sync_if_needed(diff_ids);
+        process::exit_now(i32::from(synced.is_err()));
+    }
 }
 
 fn fetch_and_commit(

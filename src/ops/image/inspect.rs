@@ -85,7 +85,7 @@ pub fn inspect(context: &Context, text: &str) -> Result<Inspect> {
         os: config.os.clone(),
         size: image.size,
         virtual_size: image.size,
-        graph_driver: GraphDriver { name: "overlay".into(), data: BTreeMap::new() },
+        graph_driver: graph_driver(context, &image.layers)?,
         root_fs: RootFs { r#type: "layers".into(), layers: image.layers.clone() },
         labels: Some(config.config.labels.clone()).filter(|labels| !labels.is_empty()),
         annotations: annotations(&image.manifest_bytes()?),
@@ -96,6 +96,21 @@ pub fn inspect(context: &Context, text: &str) -> Result<Inspect> {
         healthcheck: config.config.healthcheck.clone(),
         config: config.config,
     })
+}
+
+/// The store's driver and where the layers' trees lie, as overlay names them: the top one is `UpperDir`.
+fn graph_driver(context: &Context, layers: &[Digest]) -> Result<GraphDriver> {
+    let store = context.layers()?;
+    let dirs: Vec<String> =
+        layers.iter().rev().map(|layer| store.diff_dir(layer).display().to_string()).collect();
+    let mut data = BTreeMap::new();
+    if let Some((top, below)) = dirs.split_first() {
+        data.insert("UpperDir".to_owned(), top.clone());
+        if !below.is_empty() {
+            data.insert("LowerDir".to_owned(), below.join(":"));
+        }
+    }
+    Ok(GraphDriver { name: store.driver()?.name().to_owned(), data })
 }
 
 /// The comment of the image, or of its last step.

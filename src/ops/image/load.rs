@@ -66,8 +66,7 @@ pub(super) fn transport(
         _ => (rest, None),
     };
     let members = open(context, &LoadSource::Path(path.into()))?;
-    let names: Vec<Reference> =
-        name.map(|name| super::name::own_name(name)).transpose()?.into_iter().collect();
+    let names: Vec<Reference> = name.map(super::name::own_name).transpose()?.into_iter().collect();
     import_all(context, &members, &names, progress).map(Some).with_context(|| format!("pull `{text}`"))
 }
 

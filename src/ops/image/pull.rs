@@ -124,6 +124,8 @@ pub fn pull(
     }
     let here = local(context, text, options)?;
     match (options.policy, here) {
+        // An id names an image of the store; no registry knows it.
+        (_, Some(image)) if context.images().resolve_named(text)?.1.is_none() => Ok(vec![kept(image, text)]),
         (PullPolicy::Missing | PullPolicy::Never, Some(image)) => Ok(vec![kept(image, text)]),
         (PullPolicy::Never, None) => {
             Err(fail(Kind::NotFound, format!("`{text}`: image not known")).hint("the pull policy is `never`"))

@@ -51,7 +51,8 @@ pub fn remove(
     };
     for target in &targets {
         match remove_one(context, target, options, remove_container, &mut removed) {
-            Err(error) if options.ignore && is_not_found(&error) => {}
+            // With --all, an image may have gone as the parent of another.
+            Err(error) if (options.ignore || options.all) && is_not_found(&error) => {}
             outcome => {
                 errors.note(outcome);
             }

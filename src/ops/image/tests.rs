@@ -475,3 +475,56 @@ fn skopeo_reads_what_was_saved_and_the_other_way_round() {
         assert_eq!(again.layers, image.layers, "{transport}");
     }
 }
+
+#[test]
+#[ignore = "a measurement: run it alone, on an idle machine"]
+fn the_speed_of_a_pull() {
+    if !have(&["docker-registry", "skopeo", "curl", "gzip", "tar"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let big = sandbox.path("tree0/usr");
+    fs::create_dir_all(&big).unwrap();
+    run("cp", &["-a", "/usr/share/doc", "/usr/lib/x86_64-linux-gnu", big.to_str().unwrap()]);
+    let layout = make_layout(&sandbox.dir, 1);
+    let registry = Registry::start(&sandbox.dir);
+    registry.push(&layout, "big:1");
+    let name = format!("{}/big:1", registry.address);
+    let timed = |what: &str, work: &dyn Fn()| {
+        let start = std::time::Instant::now();
+        work();
+        eprintln!("{what}: {:?}", start.elapsed());
+    };
+    timed("pull", &|| drop(pull(&sandbox.context, &name, &PullOptions::default(), &Silent).unwrap()));
+    let image = sandbox.context.images().resolve(&name).unwrap();
+    eprintln!("unpacked bytes: {}", image.size);
+    timed("pull again", &|| {
+        let always = PullOptions { policy: PullPolicy::Always, ..PullOptions::default() };
+        drop(pull(&sandbox.context, &name, &always, &Silent).unwrap());
+    });
+    let manifest: serde_json::Value = serde_json::from_slice(&image.manifest_bytes().unwrap()).unwrap();
+    let url = format!(
+        "http://{}/v2/big/blobs/{}",
+        registry.address,
+        manifest["layers"][0]["digest"].as_str().unwrap()
+    );
+    let out = sandbox.path("plain");
+    fs::create_dir_all(&out).unwrap();
+    timed("curl | gzip -d | tar -x", &|| {
+        run("sh", &["-c", &format!("curl -s {url} | gzip -dc | tar -xf - -C {}", out.display())]);
+    });
+    let archive = sandbox.path("saved.tar");
+    let options = SaveOptions { output: Some(archive.clone()), ..SaveOptions::default() };
+    timed("save", &|| drop(save(&sandbox.context, &[name.clone()], &options, &Silent).unwrap()));
+    timed("tar -c", &|| {
+        drop(run(
+            "tar",
+            &["-cf", sandbox.path("plain.tar").to_str().unwrap(), "-C", out.to_str().unwrap(), "."],
+        ))
+    });
+    let other = sandbox.other("again");
+    timed("load", &|| drop(load_path(&other, &archive)));
+    timed("remove", &|| {
+        remove(&other, &[name.clone()], &RemoveOptions::default(), &|_, _| Ok(())).1.unwrap();
+    });
+}
