@@ -186,7 +186,12 @@ pub fn process(config: &Config, identity: &Identity, hostname: &str) -> Result<P
 
 /// What the record holds, with HOME and HOSTNAME as this root file system and these namespaces have them.
 pub fn environment(config: &Config, identity: &Identity, hostname: &str) -> Vec<String> {
-    let mut env = config.process.env.clone();
+    let mut env: Vec<String> = Vec::with_capacity(config.process.env.len() + 2);
+    for line in &config.process.env {
+        let name = line.split('=').next();
+        env.retain(|known| known.split('=').next() != name); // the last one counts
+        env.push(line.clone());
+    }
     for (name, value) in [("HOME", identity.home.as_str()), ("HOSTNAME", hostname)] {
         let known =
             env.iter().any(|line| line.split_once('=').is_some_and(|(n, v)| n == name && !v.is_empty()));
