@@ -29,7 +29,7 @@ pub struct Etc<'a> {
     /// Who the process is.
     pub identity: &'a Identity,
     /// Login name and home directory of the caller, for `keep-id`.
-    pub caller: (&'a str, &'a str),
+    pub caller: &'a dyn Fn() -> (String, String),
     /// Whether the caller is an ordinary user.
     pub rootless: bool,
     /// The directory of another container, whose network files are shared.

@@ -24,7 +24,6 @@ use crate::base::digest::Digest;
 use crate::base::error::{Context, Kind, Result, fail};
 use crate::container::record::{Config, Seccomp, Ulimit};
 use crate::runtime::{lsm, seccomp};
-use crate::sys::rootdir::RootDir;
 
 pub use mounts::GENERATED;
 pub use namespaces::hostname;
@@ -38,8 +37,8 @@ pub struct SpecContext<'a> {
     pub rootless: bool,
     /// Whether the stage maps a single id.
     pub single_id: bool,
-    /// The container's root file system, assembled.
-    pub root: &'a RootDir,
+    /// Who the process is (see [`user::resolve`]).
+    pub identity: &'a Identity,
     /// What `root.path` of the specification says; the runtime is given the mount itself.
     pub root_path: &'a Path,
     /// The container's directory, where the generated files lie.
@@ -118,11 +117,11 @@ pub fn capabilities(config: &Config) -> Vec<String> {
 /// Builds the specification.
 pub fn build(context: &SpecContext<'_>) -> Result<Built> {
     let config = context.config;
-    let identity = user::resolve(context.root, config)?;
+    let identity = context.identity;
     let granted = caps::bounding(&config.security)?;
     let (mounts, prepared) = mounts::list(context)?;
     let (hostname, set_hostname) = namespaces::hostname(config);
-    let process = process(config, &identity, &hostname)?;
+    let process = process(config, identity, &hostname)?;
     let root = RootBuilder::default().path(context.root_path).readonly(config.rootfs.read_only).build()?;
     let annotations: HashMap<String, String> = annotations(config);
     let mut spec = SpecBuilder::default()
@@ -138,7 +137,7 @@ pub fn build(context: &SpecContext<'_>) -> Result<Built> {
     Ok(Built {
         spec,
         prepared,
-        identity,
+        identity: identity.clone(),
         clamp: clamped(&config.process.ulimits)?,
         default_filter: filter_kind(config) == &Seccomp::Default,
         granted,

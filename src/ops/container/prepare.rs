@@ -14,6 +14,7 @@ use crate::container::store::Container;
 use crate::layer::owner::change_owner as change_owner_of;
 use crate::layer::{MountRequest, Shift, tree};
 use crate::ops::context::Context as Ops;
+use crate::ops::etc;
 use crate::ops::spec::{self, Built, Prepared, Source, SpecContext};
 use crate::ops::volumes;
 use crate::runtime::supervisor::Stdio;
@@ -147,11 +148,25 @@ fn specification(ops: &Ops, container: &Container, root: &RootDir, host: &cgroup
         Alive::of(store, &other).map(|alive| alive.live.pid)
     };
     let volume_dir = |name: &str| volumes::source(ops, name);
+    let identity = spec::user::resolve(root, &container.config)?;
+    let caller = || {
+        let home = crate::base::roots::home().unwrap_or_default();
+        (userns::user_name(ops.roots.uid).unwrap_or_default(), home.to_string_lossy().into_owned())
+    };
+    etc::prepare(&etc::Etc {
+        config: &container.config,
+        root,
+        dir: &container.dir,
+        identity: &identity,
+        caller: &caller,
+        rootless: ops.roots.rootless,
+        dir_of: &|id| store.dir(id),
+    })?;
     spec::build(&SpecContext {
         config: &container.config,
         rootless: ops.roots.rootless,
         single_id: ops.stage().is_some_and(|stage| stage.single),
-        root,
+        identity: &identity,
         root_path: Path::new("rootfs"),
         dir: &container.dir,
         cgroups_path: None,

@@ -40,7 +40,8 @@ fn passwd(etc: &Etc<'_>) -> Result<Option<Vec<u8>>> {
         None if keeps_id => "$USERNAME:*:$UID:$GID:$NAME:$HOME:/bin/sh".into(),
         None => "$USERNAME:*:$UID:$GID:container user:$HOME:/bin/sh".into(),
     };
-    let (name, home) = if keeps_id { etc.caller } else { ("", "") };
+    let (name, home) = if keeps_id { (etc.caller)() } else { Default::default() };
+    let (name, home) = (name.as_str(), home.as_str());
     let uid = who.uid.to_string();
     // The name must not stand for somebody else in the image, nor break the line.
     let name = if is_plain(name) && !lookup::accounts(&text).any(|account| account.name == name) {

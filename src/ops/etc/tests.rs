@@ -24,7 +24,7 @@ impl Dir {
             root: &root,
             dir: &self.0,
             identity,
-            caller: ("me", "/home/me"),
+            caller: &|| ("me".into(), "/home/me".into()),
             rootless: true,
             dir_of: &|_| PathBuf::from("/none"),
         })

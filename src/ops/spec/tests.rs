@@ -8,6 +8,7 @@ use crate::base::{fs, id};
 use crate::container::record::{
     IdRange, Mount, MountOptions, MountSource, Namespace, NetworkMode, RootFs, UserNs,
 };
+use crate::sys::rootdir::RootDir;
 
 struct Dir(PathBuf);
 
@@ -27,7 +28,7 @@ impl Dir {
             config,
             rootless: false,
             single_id: false,
-            root: &root,
+            identity: &user::resolve(&root, config)?,
             root_path: Path::new("rootfs"),
             dir: &self.0,
             cgroups_path: None,
