@@ -41,7 +41,7 @@ fn context(dir: &Path) -> Context {
     let roots =
         Roots { root: dir.join("root"), run: dir.join("run"), tmp: dir.to_owned(), rootless: false, uid: 0 };
     roots.create().unwrap();
-    let options = GlobalOptions { storage_driver: Some("vfs".into()) };
+    let options = GlobalOptions { storage_driver: Some("vfs".into()), ..GlobalOptions::default() };
     Context::new(roots, options)
 }
 
