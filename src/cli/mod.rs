@@ -11,12 +11,14 @@ pub mod docs;
 pub mod format;
 pub mod global;
 pub mod image;
+pub mod info;
 pub mod names;
 pub mod refuse;
 pub mod session;
 pub mod typed;
 pub mod values;
 pub mod version;
+pub mod volume;
 
 use std::ffi::OsString;
 
@@ -60,6 +62,8 @@ enum Command {
     Image(image::ImageCommand),
     /// List images
     Images(image::ls::ImageLsArgs),
+    /// Show what dhow found on this machine
+    Info(info::InfoArgs),
     /// Send a signal to running containers
     Kill(container::kill::KillArgs),
     /// Show what containers wrote
@@ -68,6 +72,12 @@ enum Command {
     Pause(container::pause::PauseArgs),
     /// Show the published ports of a container
     Port(container::port::PortArgs),
+    /// List containers
+    Ps(container::ps::PsArgs),
+    /// Give a container another name
+    Rename(container::rename::RenameArgs),
+    /// Remove containers
+    Rm(container::rm::RmArgs),
     /// Stop running containers
     Stop(container::stop::StopArgs),
     /// Give an image more names
@@ -80,6 +90,9 @@ enum Command {
     Untag(image::tag::UntagArgs),
     /// Show the version
     Version(version::VersionArgs),
+    /// Commands about volumes
+    #[command(subcommand)]
+    Volume(volume::VolumeCommand),
     /// Wait for containers to end and print their exit codes
     Wait(container::wait::WaitArgs),
     /// Write man pages and completion scripts
@@ -94,16 +107,21 @@ impl Command {
             Command::History(args) => args.run(session),
             Command::Image(command) => command.run(session),
             Command::Images(args) => args.run(session),
+            Command::Info(args) => args.run(session),
             Command::Kill(args) => args.run(session),
             Command::Logs(args) => args.run(session),
             Command::Pause(args) => args.run(session),
             Command::Port(args) => args.run(session),
+            Command::Ps(args) => args.run(session),
+            Command::Rename(args) => args.run(session),
+            Command::Rm(args) => args.run(session),
             Command::Stop(args) => args.run(session),
             Command::Tag(args) => args.run(session),
             Command::Top(args) => args.run(session),
             Command::Unpause(args) => args.run(session),
             Command::Untag(args) => args.run(session),
             Command::Version(args) => args.run(session),
+            Command::Volume(command) => command.run(session),
             Command::Wait(args) => args.run(session),
             Command::Docs(args) => args.run(),
         }

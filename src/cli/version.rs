@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::session::Session;
 use crate::base::error::Result;
+use crate::ops::info::go_arch;
 use crate::ui::report;
 
 /// Arguments of `version`.
@@ -54,16 +55,5 @@ impl VersionArgs {
                 versions.client.name, versions.client.version, versions.client.os_arch
             )),
         }
-    }
-}
-
-/// This machine's architecture as Go and image configurations name it.
-pub fn go_arch() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        other => other,
     }
 }

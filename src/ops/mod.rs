@@ -5,6 +5,7 @@ pub mod context;
 pub mod create;
 pub mod etc;
 pub mod image;
+pub mod info;
 pub mod progress;
 pub mod spec;
 pub mod userns;

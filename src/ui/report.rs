@@ -22,6 +22,11 @@ pub fn one<T: Serialize>(out: &Printer, format: &str, record: &T) -> Result<()> 
     out.line(&template.render(record)?)
 }
 
+/// Prints one document by a template.
+pub fn one_document(out: &Printer, format: &str, document: &serde_json::Value) -> Result<()> {
+    out.line(&Template::parse(format)?.render_json(document)?)
+}
+
 /// Prints documents as `inspect` does: a JSON list, or each by the template.
 pub fn documents(out: &Printer, format: Option<&str>, documents: &[serde_json::Value]) -> Result<()> {
     match format {

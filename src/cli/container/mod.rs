@@ -1,10 +1,16 @@
 //! Commands about containers: the noun `container`, and the short spellings at the top.
 
 pub mod create_args;
+pub mod exists;
 pub mod kill;
 pub mod logs;
 pub mod pause;
 pub mod port;
+pub mod prune;
+pub mod ps;
+mod ps_row;
+pub mod rename;
+pub mod rm;
 pub mod select;
 pub mod stop;
 pub mod top;
@@ -19,14 +25,26 @@ use crate::base::error::Result;
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum ContainerCommand {
+    /// Tell by the exit code whether a container exists
+    Exists(exists::ContainerExistsArgs),
     /// Send a signal to running containers
     Kill(kill::KillArgs),
     /// Show what containers wrote
     Logs(logs::LogsArgs),
+    /// List containers
+    #[command(visible_aliases = ["list", "ps"])]
+    Ls(ps::PsArgs),
     /// Freeze all processes of running containers
     Pause(pause::PauseArgs),
     /// Show the published ports of a container
     Port(port::PortArgs),
+    /// Remove all containers that do not run
+    Prune(prune::ContainerPruneArgs),
+    /// Give a container another name
+    Rename(rename::RenameArgs),
+    /// Remove containers
+    #[command(visible_alias = "remove")]
+    Rm(rm::RmArgs),
     /// Stop running containers
     Stop(stop::StopArgs),
     /// Show the processes of a container
@@ -41,10 +59,15 @@ impl ContainerCommand {
     /// Does it.
     pub fn run(self, session: &Session) -> Result<()> {
         match self {
+            ContainerCommand::Exists(args) => args.run(session),
             ContainerCommand::Kill(args) => args.run(session),
             ContainerCommand::Logs(args) => args.run(session),
+            ContainerCommand::Ls(args) => args.run(session),
             ContainerCommand::Pause(args) => args.run(session),
             ContainerCommand::Port(args) => args.run(session),
+            ContainerCommand::Prune(args) => args.run(session),
+            ContainerCommand::Rename(args) => args.run(session),
+            ContainerCommand::Rm(args) => args.run(session),
             ContainerCommand::Stop(args) => args.run(session),
             ContainerCommand::Top(args) => args.run(session),
             ContainerCommand::Unpause(args) => args.run(session),

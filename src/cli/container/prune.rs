@@ -1,0 +1,40 @@
+//! `container prune`.
+
+use clap::Args;
+
+use crate::base::error::Result;
+use crate::base::units;
+use crate::cli::session::Session;
+use crate::ops::container::rm::prune;
+use crate::ui::{printer, prompt};
+
+/// Remove all containers that do not run
+#[derive(Debug, Args)]
+pub struct ContainerPruneArgs {
+    /// Only those that fit: label=…, label!=… or until=…
+    #[arg(long, value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl ContainerPruneArgs {
+    /// Asks and removes.
+    pub fn run(self, session: &Session) -> Result<()> {
+        if !self.force {
+            printer::talk("WARNING! This will remove all stopped containers.");
+            if !prompt::confirm("Are you sure you want to continue?")? {
+                return Ok(());
+            }
+        }
+        session.ops()?.enter_stage()?;
+        let pruned = prune(session.ops()?, &self.filter)?;
+        if !pruned.ids.is_empty() {
+            session.out.line("Deleted Containers:")?;
+            pruned.ids.iter().try_for_each(|id| session.out.line(id))?;
+            session.out.line("")?;
+        }
+        session.out.line(&format!("Total reclaimed space: {}", units::human(pruned.freed)))
+    }
+}

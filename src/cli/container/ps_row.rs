@@ -1,0 +1,356 @@
+//! One container as a line of `ps`: the names of the fields are those of Podman's and Docker's templates.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::base::error::Result;
+use crate::base::{id, text, time, units};
+use crate::cli::format::{ago, created_at};
+use crate::container::record::{MountSource, PortMapping, Status};
+use crate::ops::container::ps::{Listed, Sizes, networks};
+use crate::ui::report::Row;
+
+/// The fields of a template.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct PsRow {
+    #[serde(rename = "ID")]
+    id: String,
+    image: String,
+    #[serde(rename = "ImageID")]
+    image_id: String,
+    command: String,
+    created: String,
+    created_at: String,
+    created_human: String,
+    created_since: String,
+    running_for: String,
+    status: String,
+    state: String,
+    ports: String,
+    size: String,
+    names: String,
+    labels: BTreeMap<String, String>,
+    mounts: String,
+    networks: String,
+    local_volumes: usize,
+    pod: String,
+    pod_name: String,
+    pid: i32,
+    exit_code: i32,
+    exited: bool,
+    exited_at: i64,
+    started_at: i64,
+    restarts: u32,
+    auto_remove: bool,
+    is_infra: bool,
+    #[serde(rename = "CGROUPNS")]
+    cgroup: String,
+    #[serde(rename = "IPC")]
+    ipc: String,
+    #[serde(rename = "MNT")]
+    mnt: String,
+    #[serde(rename = "NET")]
+    net: String,
+    #[serde(rename = "PIDNS")]
+    pidns: String,
+    #[serde(rename = "USERNS")]
+    userns: String,
+    #[serde(rename = "UTS")]
+    uts: String,
+}
+
+impl Row for PsRow {
+    const HEADINGS: &'static [(&'static str, &'static str)] = &[
+        ("ID", "CONTAINER ID"),
+        ("Image", "IMAGE"),
+        ("ImageID", "IMAGE ID"),
+        ("Command", "COMMAND"),
+        ("Created", "CREATED"),
+        ("CreatedAt", "CREATED AT"),
+        ("CreatedHuman", "CREATED"),
+        ("CreatedSince", "CREATED"),
+        ("RunningFor", "CREATED"),
+        ("Status", "STATUS"),
+        ("State", "STATE"),
+        ("Ports", "PORTS"),
+        ("Size", "SIZE"),
+        ("Names", "NAMES"),
+        ("Labels", "LABELS"),
+        ("Mounts", "MOUNTS"),
+        ("Networks", "NETWORKS"),
+        ("LocalVolumes", "LOCAL VOLUMES"),
+        ("Pod", "POD ID"),
+        ("PodName", "PODNAME"),
+        ("Pid", "PID"),
+        ("ExitCode", "EXIT CODE"),
+        ("Exited", "EXITED"),
+        ("ExitedAt", "EXITED AT"),
+        ("StartedAt", "STARTED AT"),
+        ("Restarts", "RESTARTS"),
+        ("AutoRemove", "AUTO REMOVE"),
+        ("IsInfra", "IS INFRA"),
+        ("CGROUPNS", "CGROUPNS"),
+        ("IPC", "IPC"),
+        ("MNT", "MNT"),
+        ("NET", "NET"),
+        ("PIDNS", "PIDNS"),
+        ("USERNS", "USERNS"),
+        ("UTS", "UTS"),
+    ];
+}
+
+impl PsRow {
+    /// Renders a record; namespaces are looked up only when they are wanted.
+    pub(super) fn new(one: &Listed, whole: bool, namespaces: bool) -> PsRow {
+        let (config, state) = (&one.container.config, &one.container.state);
+        let ago = ago(config.created);
+        let look = |name: &str| if namespaces { namespace(state.pid, name) } else { String::new() };
+        let image_id = config.rootfs.image_id.as_ref().map_or("", |digest| digest.hex());
+        let cut = |text: &str| if whole { text.to_owned() } else { id::short(text).to_owned() };
+        let volumes = config.mounts.iter().filter(|mount| matches!(mount.source, MountSource::Volume { .. }));
+        PsRow {
+            id: cut(&config.id),
+            image: image_name(one),
+            image_id: cut(image_id),
+            command: command(&argv(one), whole),
+            created: created_at(config.created),
+            created_at: created_at(config.created),
+            created_human: ago.clone(),
+            created_since: ago.clone(),
+            running_for: ago,
+            status: status(one),
+            state: state.status.word().to_owned(),
+            ports: ports(published(one)),
+            size: one.size.map_or_else(String::new, size),
+            names: config.name.clone(),
+            labels: config.labels.clone(),
+            mounts: mounts(one).join(","),
+            networks: networks(&one.container).join(","),
+            local_volumes: volumes.count(),
+            pod: String::new(),
+            pod_name: String::new(),
+            pid: state.pid,
+            exit_code: state.exit_code,
+            exited: state.status == Status::Exited,
+            exited_at: unix(state.finished),
+            started_at: unix(state.started),
+            restarts: state.restarts,
+            auto_remove: config.auto_remove,
+            is_infra: false,
+            cgroup: look("cgroup"),
+            ipc: look("ipc"),
+            mnt: look("mnt"),
+            net: look("net"),
+            pidns: look("pid"),
+            userns: look("user"),
+            uts: look("uts"),
+        }
+    }
+}
+
+/// The fields of `--format json`, with Podman's names and types.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct JsonRow {
+    auto_remove: bool,
+    command: Vec<String>,
+    created_at: String,
+    #[serde(rename = "CIDFile")]
+    cid_file: String,
+    exited: bool,
+    exited_at: i64,
+    exit_code: i32,
+    id: String,
+    image: String,
+    #[serde(rename = "ImageID")]
+    image_id: String,
+    is_infra: bool,
+    labels: BTreeMap<String, String>,
+    mounts: Vec<String>,
+    names: Vec<String>,
+    networks: Vec<String>,
+    pid: i32,
+    pod: String,
+    pod_name: String,
+    ports: Vec<JsonPort>,
+    restarts: u32,
+    size: Option<JsonSize>,
+    started_at: i64,
+    state: String,
+    status: String,
+    created: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonPort {
+    host_ip: String,
+    container_port: u16,
+    host_port: u16,
+    range: u16,
+    protocol: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonSize {
+    root_fs_size: u64,
+    rw_size: u64,
+}
+
+impl JsonRow {
+    pub(super) fn new(one: &Listed) -> JsonRow {
+        let (config, state) = (&one.container.config, &one.container.state);
+        let port = |port: &PortMapping| JsonPort {
+            host_ip: port.host_ip.clone(),
+            container_port: port.container_port,
+            host_port: port.host_port,
+            range: port.range,
+            protocol: port.protocol.clone(),
+        };
+        JsonRow {
+            auto_remove: config.auto_remove,
+            command: argv(one),
+            created_at: ago(config.created),
+            cid_file: config.cid_file.as_deref().map_or_else(String::new, |path| path.display().to_string()),
+            exited: state.status == Status::Exited,
+            exited_at: unix(state.finished),
+            exit_code: state.exit_code,
+            id: config.id.clone(),
+            image: image_name(one),
+            image_id: config
+                .rootfs
+                .image_id
+                .as_ref()
+                .map_or_else(String::new, |digest| digest.hex().to_owned()),
+            is_infra: false,
+            labels: config.labels.clone(),
+            mounts: mounts(one),
+            names: vec![config.name.clone()],
+            networks: networks(&one.container),
+            pid: state.pid,
+            pod: String::new(),
+            pod_name: String::new(),
+            ports: published(one).iter().map(port).collect(),
+            restarts: state.restarts,
+            size: one.size.map(|size| JsonSize { root_fs_size: size.own + size.image, rw_size: size.own }),
+            started_at: unix(state.started),
+            state: state.status.word().to_owned(),
+            status: status(one),
+            created: config.created.as_second(),
+        }
+    }
+}
+
+fn unix(when: Option<jiff::Timestamp>) -> i64 {
+    when.map_or(0, jiff::Timestamp::as_second)
+}
+
+fn image_name(one: &Listed) -> String {
+    let rootfs = &one.container.config.rootfs;
+    match &rootfs.path {
+        Some(path) => path.display().to_string(),
+        None => rootfs.image_name.clone(),
+    }
+}
+
+fn argv(one: &Listed) -> Vec<String> {
+    let process = &one.container.config.process;
+    process.entrypoint.iter().chain(&process.command).cloned().collect()
+}
+
+/// The command on one line, cut as Podman cuts it.
+fn command(argv: &[String], whole: bool) -> String {
+    let line = argv.join(" ");
+    let line = text::printable(&line);
+    if whole || line.chars().count() <= 17 {
+        return line.into_owned();
+    }
+    line.chars().take(17).chain("...".chars()).collect()
+}
+
+fn status(one: &Listed) -> String {
+    let state = &one.container.state;
+    let since = |when: Option<jiff::Timestamp>| {
+        when.map_or_else(String::new, |when| time::human(time::since(when, time::now())))
+    };
+    match state.status {
+        Status::Running => format!("Up {}", since(state.started)),
+        Status::Paused => format!("Up {} (Paused)", since(state.started)),
+        Status::Exited => format!("Exited ({}) {} ago", state.exit_code, since(state.finished)),
+        Status::Created => "Created".into(),
+        Status::Initialized => "Initialized".into(),
+        Status::Stopping => "Stopping".into(),
+        Status::Removing => "Removing".into(),
+    }
+}
+
+/// The ports in force while it runs, else those that were asked for.
+fn published(one: &Listed) -> &[PortMapping] {
+    let state = &one.container.state;
+    if state.ports.is_empty() { &one.container.config.network.ports } else { &state.ports }
+}
+
+/// `0.0.0.0:8080->80/tcp`, joined by commas.
+pub(super) fn ports(mappings: &[PortMapping]) -> String {
+    let one = |port: &PortMapping| {
+        let host = if port.host_ip.is_empty() { "0.0.0.0" } else { &port.host_ip };
+        let span = |first: u16| match port.range {
+            0 | 1 => first.to_string(),
+            count => format!("{first}-{}", u32::from(first) + u32::from(count) - 1),
+        };
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        format!("{host}:{}->{}/{}", span(port.host_port), span(port.container_port), port.protocol)
+    };
+    mappings.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn mounts(one: &Listed) -> Vec<String> {
+    one.container.config.mounts.iter().map(|mount| mount.target.clone()).collect()
+}
+
+fn size(size: Sizes) -> String {
+    format!("{} (virtual {})", units::human_short(size.own), units::human_short(size.own + size.image))
+}
+
+/// The number of a namespace of a live process.
+fn namespace(pid: i32, name: &str) -> String {
+    let number = || -> Result<String> {
+        let link = std::fs::read_link(Path::new("/proc").join(pid.to_string()).join("ns").join(name))?;
+        let text = link.to_string_lossy();
+        Ok(text.split(['[', ']']).nth(1).unwrap_or_default().to_owned())
+    };
+    if pid > 0 { number().unwrap_or_default() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_cut_and_made_printable() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(command(&words("sleep 10"), false), "sleep 10");
+        assert_eq!(command(&words("/bin/sh -c while true"), false), "/bin/sh -c while ...");
+        assert_eq!(command(&words("/bin/sh -c while true"), true), "/bin/sh -c while true");
+        assert_eq!(command(&["\x1b[2J".to_owned()], true), "\\u{1b}[2J");
+    }
+
+    #[test]
+    fn ports_read_as_docker_writes_them() {
+        let port = |ip: &str, host, container, range| PortMapping {
+            host_ip: ip.into(),
+            host_port: host,
+            container_port: container,
+            range,
+            protocol: "tcp".into(),
+        };
+        assert_eq!(ports(&[port("", 8080, 80, 1)]), "0.0.0.0:8080->80/tcp");
+        assert_eq!(
+            ports(&[port("127.0.0.1", 1, 1, 3), port("::1", 53, 53, 1)]),
+            "127.0.0.1:1-3->1-3/tcp, [::1]:53->53/tcp"
+        );
+    }
+}
