@@ -12,7 +12,9 @@ pub mod format;
 pub mod global;
 pub mod image;
 pub mod info;
+pub mod inspect;
 pub mod names;
+pub mod pull_source;
 pub mod refuse;
 pub mod session;
 pub mod typed;
@@ -52,9 +54,15 @@ pub struct Dhow {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
+    /// Connect to a running container
+    Attach(container::attach::AttachArgs),
     /// Commands about containers
     #[command(subcommand)]
     Container(container::ContainerCommand),
+    /// Make a container without starting it
+    Create(container::create::CreateArgs),
+    /// Run another command in a running container
+    Exec(container::exec::ExecArgs),
     /// Show how an image came about
     History(image::history::HistoryArgs),
     /// Commands about images
@@ -64,8 +72,12 @@ enum Command {
     Images(image::ls::ImageLsArgs),
     /// Show what dhow found on this machine
     Info(info::InfoArgs),
+    /// Show everything about containers, images or volumes
+    Inspect(inspect::InspectArgs),
     /// Send a signal to running containers
     Kill(container::kill::KillArgs),
+    /// Load images from an archive
+    Load(image::load::LoadArgs),
     /// Show what containers wrote
     Logs(container::logs::LogsArgs),
     /// Freeze all processes of running containers
@@ -74,10 +86,22 @@ enum Command {
     Port(container::port::PortArgs),
     /// List containers
     Ps(container::ps::PsArgs),
+    /// Pull images from a registry
+    Pull(image::pull::PullArgs),
     /// Give a container another name
     Rename(container::rename::RenameArgs),
+    /// Stop containers and start them again
+    Restart(container::restart::RestartArgs),
     /// Remove containers
     Rm(container::rm::RmArgs),
+    /// Remove images
+    Rmi(image::rm::ImageRmArgs),
+    /// Run a command in a new container
+    Run(container::run::RunArgs),
+    /// Save images to an archive
+    Save(image::save::SaveArgs),
+    /// Start containers
+    Start(container::start::StartArgs),
     /// Stop running containers
     Stop(container::stop::StopArgs),
     /// Give an image more names
@@ -103,18 +127,29 @@ enum Command {
 impl Command {
     fn run(self, session: &Session) -> Result<()> {
         match self {
+            Command::Attach(args) => args.run(session),
             Command::Container(command) => command.run(session),
+            Command::Create(args) => args.run(session),
+            Command::Exec(args) => args.run(session),
             Command::History(args) => args.run(session),
             Command::Image(command) => command.run(session),
             Command::Images(args) => args.run(session),
             Command::Info(args) => args.run(session),
+            Command::Inspect(args) => args.run(session),
             Command::Kill(args) => args.run(session),
+            Command::Load(args) => args.run(session),
             Command::Logs(args) => args.run(session),
             Command::Pause(args) => args.run(session),
             Command::Port(args) => args.run(session),
             Command::Ps(args) => args.run(session),
+            Command::Pull(args) => args.run(session),
             Command::Rename(args) => args.run(session),
+            Command::Restart(args) => args.run(session),
             Command::Rm(args) => args.run(session),
+            Command::Rmi(args) => args.run(session),
+            Command::Run(args) => args.run(session),
+            Command::Save(args) => args.run(session),
+            Command::Start(args) => args.run(session),
             Command::Stop(args) => args.run(session),
             Command::Tag(args) => args.run(session),
             Command::Top(args) => args.run(session),

@@ -1,7 +1,11 @@
 //! Commands about containers: the noun `container`, and the short spellings at the top.
 
+pub mod attach;
+pub mod create;
 pub mod create_args;
+pub mod exec;
 pub mod exists;
+pub mod inspect;
 pub mod kill;
 pub mod logs;
 pub mod pause;
@@ -10,8 +14,12 @@ pub mod prune;
 pub mod ps;
 mod ps_row;
 pub mod rename;
+pub mod restart;
 pub mod rm;
+pub mod run;
 pub mod select;
+pub mod start;
+mod stay;
 pub mod stop;
 pub mod top;
 pub mod wait;
@@ -25,8 +33,16 @@ use crate::base::error::Result;
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum ContainerCommand {
+    /// Connect to a running container
+    Attach(attach::AttachArgs),
+    /// Make a container without starting it
+    Create(create::CreateArgs),
+    /// Run another command in a running container
+    Exec(exec::ExecArgs),
     /// Tell by the exit code whether a container exists
     Exists(exists::ContainerExistsArgs),
+    /// Show everything about containers
+    Inspect(inspect::ContainerInspectArgs),
     /// Send a signal to running containers
     Kill(kill::KillArgs),
     /// Show what containers wrote
@@ -42,9 +58,15 @@ pub enum ContainerCommand {
     Prune(prune::ContainerPruneArgs),
     /// Give a container another name
     Rename(rename::RenameArgs),
+    /// Stop containers and start them again
+    Restart(restart::RestartArgs),
     /// Remove containers
     #[command(visible_alias = "remove")]
     Rm(rm::RmArgs),
+    /// Run a command in a new container
+    Run(run::RunArgs),
+    /// Start containers
+    Start(start::StartArgs),
     /// Stop running containers
     Stop(stop::StopArgs),
     /// Show the processes of a container
@@ -59,7 +81,11 @@ impl ContainerCommand {
     /// Does it.
     pub fn run(self, session: &Session) -> Result<()> {
         match self {
+            ContainerCommand::Attach(args) => args.run(session),
+            ContainerCommand::Create(args) => args.run(session),
+            ContainerCommand::Exec(args) => args.run(session),
             ContainerCommand::Exists(args) => args.run(session),
+            ContainerCommand::Inspect(args) => args.run(session),
             ContainerCommand::Kill(args) => args.run(session),
             ContainerCommand::Logs(args) => args.run(session),
             ContainerCommand::Ls(args) => args.run(session),
@@ -67,7 +93,10 @@ impl ContainerCommand {
             ContainerCommand::Port(args) => args.run(session),
             ContainerCommand::Prune(args) => args.run(session),
             ContainerCommand::Rename(args) => args.run(session),
+            ContainerCommand::Restart(args) => args.run(session),
             ContainerCommand::Rm(args) => args.run(session),
+            ContainerCommand::Run(args) => args.run(session),
+            ContainerCommand::Start(args) => args.run(session),
             ContainerCommand::Stop(args) => args.run(session),
             ContainerCommand::Top(args) => args.run(session),
             ContainerCommand::Unpause(args) => args.run(session),

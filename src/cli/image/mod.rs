@@ -3,8 +3,13 @@
 pub mod exists;
 pub mod history;
 pub mod inspect;
+pub mod load;
 pub mod ls;
 mod ls_row;
+pub mod prune;
+pub mod pull;
+pub mod rm;
+pub mod save;
 pub mod tag;
 
 use clap::Subcommand;
@@ -22,9 +27,20 @@ pub enum ImageCommand {
     History(history::HistoryArgs),
     /// Show everything about images
     Inspect(inspect::ImageInspectArgs),
+    /// Load images from an archive
+    Load(load::LoadArgs),
     /// List images
     #[command(visible_alias = "list")]
     Ls(ls::ImageLsArgs),
+    /// Remove images that nothing needs
+    Prune(prune::ImagePruneArgs),
+    /// Pull images from a registry
+    Pull(pull::PullArgs),
+    /// Remove images
+    #[command(visible_alias = "remove")]
+    Rm(rm::ImageRmArgs),
+    /// Save images to an archive
+    Save(save::SaveArgs),
     /// Give an image more names
     Tag(tag::TagArgs),
     /// Take names away from an image
@@ -38,7 +54,12 @@ impl ImageCommand {
             ImageCommand::Exists(args) => args.run(session),
             ImageCommand::History(args) => args.run(session),
             ImageCommand::Inspect(args) => args.run(session),
+            ImageCommand::Load(args) => args.run(session),
             ImageCommand::Ls(args) => args.run(session),
+            ImageCommand::Prune(args) => args.run(session),
+            ImageCommand::Pull(args) => args.run(session),
+            ImageCommand::Rm(args) => args.run(session),
+            ImageCommand::Save(args) => args.run(session),
             ImageCommand::Tag(args) => args.run(session),
             ImageCommand::Untag(args) => args.run(session),
         }

@@ -1,0 +1,40 @@
+//! `image prune`.
+
+use clap::Args;
+
+use super::rm::print;
+use crate::base::error::Result;
+use crate::cli::session::Session;
+use crate::ops::image::{Filter, PruneOptions, prune};
+use crate::ui::{printer, prompt};
+
+/// Remove images that nothing needs
+#[derive(Debug, Args)]
+pub struct ImagePruneArgs {
+    /// All that no container uses, not only those without a name
+    #[arg(short, long)]
+    all: bool,
+    /// Only those that fit: label=…, label!=… or until=…
+    #[arg(long, value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl ImagePruneArgs {
+    /// Asks and removes.
+    pub fn run(self, session: &Session) -> Result<()> {
+        let filters = self.filter.iter().map(|text| Filter::parse(text)).collect::<Result<_>>()?;
+        if !self.force {
+            let which = if self.all { "images without a container" } else { "dangling images" };
+            printer::talk(&format!("WARNING! This will remove all {which}."));
+            if !prompt::confirm("Are you sure you want to continue?")? {
+                return Ok(());
+            }
+        }
+        let ops = session.ops()?;
+        ops.enter_stage()?;
+        print(session, &prune(ops, &PruneOptions { all: self.all, filters })?)
+    }
+}
