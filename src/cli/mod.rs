@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod names;
 pub mod pull_source;
 pub mod refuse;
+pub mod runtime;
 pub mod session;
 pub mod typed;
 pub mod values;
@@ -112,6 +113,9 @@ enum Command {
     Unpause(container::pause::UnpauseArgs),
     /// Take names away from an image
     Untag(image::tag::UntagArgs),
+    /// Be an OCI runtime
+    #[command(hide = true)]
+    Runtime(runtime::RuntimeArgs),
     /// Show the version
     Version(version::VersionArgs),
     /// Commands about volumes
@@ -155,6 +159,7 @@ impl Command {
             Command::Top(args) => args.run(session),
             Command::Unpause(args) => args.run(session),
             Command::Untag(args) => args.run(session),
+            Command::Runtime(args) => args.run(session),
             Command::Version(args) => args.run(session),
             Command::Volume(command) => command.run(session),
             Command::Wait(args) => args.run(session),

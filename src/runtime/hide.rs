@@ -111,7 +111,7 @@ impl Covers {
                 self.null = Some(null);
                 return Ok(());
             }
-            Err(Errno::NOTDIR) => self.null = Some(null), // it is a directory
+            Err(Errno::INVAL | Errno::NOTDIR) => self.null = Some(null), // it is a directory
             Err(errno) => return Err(errno).context("attach the null device"),
         }
         match self.empty.get() {

@@ -11,6 +11,7 @@
 //! sync         what maker and child say to each other
 //! init         pid 1 by dhow itself
 //! hooks        programs of the specification
+//! oci          the verbs of the OCI runtime command line
 //! cgroup seccomp lsm defaults     limits and confinement
 //! supervisor log                  the process that stays with a container
 //! ```
@@ -23,6 +24,7 @@ pub mod init;
 pub mod launch;
 pub mod log;
 pub mod lsm;
+pub mod oci;
 pub mod seccomp;
 pub mod supervisor;
 
