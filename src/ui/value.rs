@@ -31,8 +31,11 @@ const MAPS: &[&str] = &[
     "Volumes",
 ];
 
+/// Makes what Go prints for a field that was never set.
+type Zero = fn() -> Value;
+
 /// Fields of an image's or container's `Config` that are left out where they are empty, with Go's zero values.
-const CONFIG: &[(&str, fn() -> Value)] = &[
+const CONFIG: &[(&str, Zero)] = &[
     ("Cmd", no_items),
     ("Entrypoint", no_items),
     ("Env", no_items),
