@@ -14,7 +14,15 @@
 
 mod kit;
 
+mod crash;
 mod hello;
+mod images;
+mod lifecycle;
+mod pull;
+mod run;
+mod security;
+mod terminal;
+mod volumes;
 
 /// A file that nobody declared would never run.
 #[test]

@@ -70,6 +70,7 @@ impl Lifecycle for Life {
 
     fn launch(&mut self, stdio: Stdio) -> Result<Running> {
         let first = std::mem::replace(&mut self.first, false);
+        let run = self.store.run_dir(&self.container.config.id);
         let launch = prepare::prepare(&self.ops, &self.container, stdio, first)?;
         let place = launch.cgroup.as_ref().map(|cgroup| cgroup.location().clone());
         let attempt = self.attempt.insert(Attempt { created: None, cgroup: place, network: None });
@@ -79,7 +80,7 @@ impl Lifecycle for Life {
         let master = created.master.take();
         attempt.cgroup = created.cgroup.as_ref().map(|cgroup| cgroup.location().clone());
         attempt.created = Some(created);
-        attempt.network = network::connect(&self.container.config.network, pid)?;
+        attempt.network = network::connect(&self.container.config.network, pid, &run)?;
         if let Some(path) = &self.container.config.pid_file {
             fs::replace(path, pid.to_string().as_bytes(), 0o644, Durability::Volatile)?;
         }

@@ -4,6 +4,7 @@
 //! `live.json`, so that the command after a crash can end it.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -11,9 +12,11 @@ use rustix::event::PollFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Context, Explain, Kind, Result, fail};
+use crate::base::fs::{self, Durability};
 use crate::container::record::{Network, NetworkMode, PortMapping};
+use crate::ops::etc::PASTA_DNS;
 use crate::runtime::supervisor::process_start;
-use crate::sys::{event, process};
+use crate::sys::{event, mount, process};
 
 /// A program that connects a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,10 +27,11 @@ pub(super) struct Connection {
     start: u64,
 }
 
-/// Connects the network namespace of the process `pid`, if the mode asks for a program.
-pub(super) fn connect(network: &Network, pid: i32) -> Result<Option<Connection>> {
+/// Connects the network namespace of the process `pid`, if the mode asks for a program. `run` is the container's run
+/// directory.
+pub(super) fn connect(network: &Network, pid: i32, run: &Path) -> Result<Option<Connection>> {
     match &network.mode {
-        NetworkMode::Pasta(options) => pasta(network, options, pid).map(Some),
+        NetworkMode::Pasta(options) => pasta(network, options, pid, run).map(Some),
         NetworkMode::Slirp4netns(options) => slirp4netns(network, options, pid).map(Some),
         _ => Ok(None),
     }
@@ -53,11 +57,28 @@ impl Connection {
 }
 
 /// pasta leaves the foreground once the namespace is connected, so its start is also the wait for that.
-fn pasta(network: &Network, options: &[String], pid: i32) -> Result<Connection> {
-    let pid_file = std::env::temp_dir().join(format!("dhow-pasta-{}", crate::base::id::word()));
+///
+/// It gives up most capabilities before it opens the namespace, and could not look into `/proc/PID/ns` of a process
+/// that has more: it gets the namespace as a file of its own, bound for this moment. Removing that file ends it.
+fn pasta(network: &Network, options: &[String], pid: i32, run: &Path) -> Result<Connection> {
+    let namespace = run.join("netns");
+    fs::replace(&namespace, b"", 0o600, Durability::Volatile)?;
+    mount::bind(Path::new(&format!("/proc/{pid}/ns/net")), &namespace, false)
+        .context("bind the network namespace")?;
+    let connected = start_pasta(network, options, &namespace, &run.join("pasta.pid"));
+    mount::detach(&namespace).context("release the network namespace")?;
+    connected
+}
+
+fn start_pasta(
+    network: &Network,
+    options: &[String],
+    namespace: &Path,
+    pid_file: &Path,
+) -> Result<Connection> {
     let mut command = Command::new("pasta");
     command.args(["--config-net", "--quiet", "--no-map-gw", "-T", "none", "-U", "none"]);
-    command.arg("--pid").arg(&pid_file).arg("--netns").arg(format!("/proc/{pid}/ns/net"));
+    command.args(["--dns-forward", PASTA_DNS]).arg("--pid").arg(pid_file).arg("--netns").arg(namespace);
     for (flag, protocol) in [("-t", "tcp"), ("-u", "udp")] {
         let ports: Vec<String> =
             network.ports.iter().filter(|p| p.protocol == protocol).map(pasta_port).collect();
@@ -69,15 +90,13 @@ fn pasta(network: &Network, options: &[String], pid: i32) -> Result<Connection> 
         }
     }
     command.args(options);
-    let output = run(command, "pasta")?;
-    let text = crate::base::fs::read_to_string(&pid_file);
-    crate::base::fs::remove_file(&pid_file)?;
+    let output = wait_for(command, "pasta")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(fail(Kind::Failed, format!("connect the network with pasta: {}", said.trim()))
             .hint("`--network none` runs without a network; ports below 1024 need sysctl net.ipv4.ip_unprivileged_port_start"));
     }
-    let number = text?.trim().parse().context("read pasta's pid file")?;
+    let number = fs::read_to_string(pid_file)?.trim().parse().context("read pasta's pid file")?;
     connection(number)
 }
 
@@ -96,7 +115,7 @@ fn pasta_port(mapping: &PortMapping) -> String {
     format!("{address}{}:{}", span(mapping.host_port), span(mapping.container_port))
 }
 
-fn run(mut command: Command, name: &str) -> Result<std::process::Output> {
+fn wait_for(mut command: Command, name: &str) -> Result<std::process::Output> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command.output().with_context(|| format!("run `{name}`")).hint("install it, or use `--network none`")
 }

@@ -1,11 +1,10 @@
 //! `run` and `start`: make or find a container, start it, stay with it or leave it.
 
 use super::create::Made;
-use super::rm;
 use super::select::{Done, Selection};
 use super::start::{self, How};
 use crate::base::error::{Error, Result};
-use crate::base::error::{Kind, fail, kind_of};
+use crate::base::error::{Kind, fail};
 use crate::container::store::Container;
 use crate::ops::context::Context as Ops;
 use crate::runtime::supervisor::{Attach, ClientOptions, DetachKeys, End, ExitInfo, Handle, foreground};
@@ -33,8 +32,7 @@ pub fn run(ops: &Ops, made: Made, stay: Option<Stay>) -> Result<Outcome> {
     let Made { mut container, lock, .. } = made;
     start::check_passthrough(&container)?;
     let how = How { attach: stay.map(|stay| stay.attach), direct: container.config.auto_remove };
-    let handle = start::start(ops, &mut container, how)?;
-    drop(lock);
+    let handle = start::start(ops, &mut container, lock, how)?;
     match stay {
         Some(stay) => stay_with(ops, &container, handle, stay, None),
         None => Ok(Outcome::Background),
@@ -69,12 +67,12 @@ pub fn start_attached(ops: &Ops, select: &Selection, stay: Stay, keys: Option<&s
 
 fn start_found(ops: &Ops, container: &Container, how: How) -> Result<Option<Handle>> {
     let store = ops.containers()?;
-    let _held = store.lock(&container.config.id)?;
+    let held = store.lock(&container.config.id)?;
     let mut now = store.get(&container.config.id)?;
     if now.is_alive() {
         return Ok(None);
     }
-    start::start(ops, &mut now, how).map(Some)
+    start::start(ops, &mut now, held, how).map(Some)
 }
 
 /// Copies between the command's streams and the container's until it ends or the user leaves.
@@ -97,22 +95,6 @@ pub fn stay_with(
         End::Exited(info) => Ok(Outcome::Exited(info)),
         End::Detached => Ok(Outcome::Background),
     }
-}
-
-/// Removes what a failed `run` made, so that the next one can use the name.
-pub fn discard(ops: &Ops, container: &Container, error: Error) -> Error {
-    let Ok(store) = ops.containers() else { return error };
-    let keep =
-        !container.config.auto_remove && matches!(kind_of(&error), Kind::NoCommand | Kind::NotExecutable);
-    if !keep && store.dir(&container.config.id).exists() {
-        let removed = store
-            .lock(&container.config.id)
-            .and_then(|_held| rm::remove_record(ops, store, &container.config, true));
-        if let Err(more) = removed {
-            return error.context(format!("{more:#}"));
-        }
-    }
-    error
 }
 
 /// `restart`: ends what runs, then starts it.

@@ -26,17 +26,19 @@ pub struct How {
     pub direct: bool,
 }
 
-/// Starts a container whose lock is held. The lock may be released afterwards.
+/// Starts a container whose lock is held. From the moment that the supervisor's lock is taken it protects the
+/// container, and the container's own is free for the supervisor, which needs it to clean up.
 ///
 /// # Errors
 /// [`Kind::NoCommand`] and [`Kind::NotExecutable`] when the command cannot be executed; nothing stays behind then.
-pub fn start(ops: &Ops, container: &mut Container, how: How) -> Result<Handle> {
+pub fn start(ops: &Ops, container: &mut Container, held: Lock, how: How) -> Result<Handle> {
     let store = ops.containers()?;
     alive::sweep(store, container)?;
     start_dependencies(ops, store, container)?;
     let run = store.run_dir(&container.config.id);
     fs::create_dir_all(&run)?;
     let lock = take_life(&run, &container.config.name)?;
+    drop(held);
     let config = &container.config;
     let plan = Plan {
         dir: run,
@@ -87,8 +89,8 @@ fn start_dependencies(ops: &Ops, store: &Store, container: &Container) -> Result
         if Alive::find(store, &other)?.is_some() {
             continue;
         }
-        let _held = store.lock(id)?;
-        start(ops, &mut other, How::default())?;
+        let held = store.lock(id)?;
+        start(ops, &mut other, held, How::default())?;
     }
     Ok(())
 }

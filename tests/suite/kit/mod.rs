@@ -7,7 +7,7 @@ pub mod pty;
 pub mod registry;
 pub mod sandbox;
 
-pub use command::Outcome;
+pub use command::{Cmd, Outcome};
 pub use sandbox::Sandbox;
 
 use std::time::{Duration, Instant};
