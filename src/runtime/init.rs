@@ -24,12 +24,24 @@ pub const NAME: &str = "/run/dhow-init";
 /// Opens the own binary so that whoever executes it cannot be used to change it.
 pub(super) fn own_binary() -> Result<OwnedFd> {
     let path = Path::new("/proc/self/exe");
-    let cloned =
-        mount::clone_path(path, false).and_then(|fd| mount::make_read_only(fd.as_fd(), false).map(|()| fd));
-    match cloned {
+    match read_only_clone(path) {
         Ok(fd) => Ok(fd),
         Err(_) => sealed_copy(path).context("copy the own binary"), // no right to mount, or an old kernel
     }
+}
+
+/// The link of /proc leads to the mount that this process was executed from, which is another namespace's once a
+/// user namespace was entered: so the same file is looked up by its name here.
+fn read_only_clone(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let own = rustix::fs::stat(path)?;
+    let name = rustix::fs::readlink(path, Vec::new())?;
+    let clone = mount::clone_path(Path::new(OsStr::from_bytes(name.to_bytes())), false)?;
+    let found = rustix::fs::fstat(&clone)?;
+    if (own.st_dev, own.st_ino) != (found.st_dev, found.st_ino) {
+        return Err(rustix::io::Errno::STALE);
+    }
+    mount::make_read_only(clone.as_fd(), false)?;
+    Ok(clone)
 }
 
 fn sealed_copy(path: &Path) -> Result<OwnedFd> {
