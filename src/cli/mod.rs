@@ -13,6 +13,7 @@ pub mod global;
 pub mod image;
 pub mod info;
 pub mod inspect;
+pub mod login;
 pub mod names;
 pub mod pull_source;
 pub mod refuse;
@@ -79,6 +80,10 @@ enum Command {
     Kill(container::kill::KillArgs),
     /// Load images from an archive
     Load(image::load::LoadArgs),
+    /// Log into a registry and keep the credentials
+    Login(login::LoginArgs),
+    /// Forget the credentials for a registry
+    Logout(login::LogoutArgs),
     /// Show what containers wrote
     Logs(container::logs::LogsArgs),
     /// Freeze all processes of running containers
@@ -89,6 +94,8 @@ enum Command {
     Ps(container::ps::PsArgs),
     /// Pull images from a registry
     Pull(image::pull::PullArgs),
+    /// Push an image to a registry
+    Push(image::push::PushArgs),
     /// Give a container another name
     Rename(container::rename::RenameArgs),
     /// Stop containers and start them again
@@ -142,11 +149,14 @@ impl Command {
             Command::Inspect(args) => args.run(session),
             Command::Kill(args) => args.run(session),
             Command::Load(args) => args.run(session),
+            Command::Login(args) => args.run(session),
+            Command::Logout(args) => args.run(session),
             Command::Logs(args) => args.run(session),
             Command::Pause(args) => args.run(session),
             Command::Port(args) => args.run(session),
             Command::Ps(args) => args.run(session),
             Command::Pull(args) => args.run(session),
+            Command::Push(args) => args.run(session),
             Command::Rename(args) => args.run(session),
             Command::Restart(args) => args.run(session),
             Command::Rm(args) => args.run(session),

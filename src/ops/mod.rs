@@ -6,6 +6,7 @@ pub mod create;
 pub mod etc;
 pub mod image;
 pub mod info;
+pub mod login;
 pub mod progress;
 pub mod spec;
 pub mod userns;

@@ -19,6 +19,7 @@ mod hello;
 mod images;
 mod lifecycle;
 mod pull;
+mod push;
 mod run;
 mod security;
 mod terminal;

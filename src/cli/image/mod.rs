@@ -8,6 +8,7 @@ pub mod ls;
 mod ls_row;
 pub mod prune;
 pub mod pull;
+pub mod push;
 pub mod rm;
 pub mod save;
 pub mod tag;
@@ -36,6 +37,8 @@ pub enum ImageCommand {
     Prune(prune::ImagePruneArgs),
     /// Pull images from a registry
     Pull(pull::PullArgs),
+    /// Push an image to a registry
+    Push(push::PushArgs),
     /// Remove images
     #[command(visible_alias = "remove")]
     Rm(rm::ImageRmArgs),
@@ -58,6 +61,7 @@ impl ImageCommand {
             ImageCommand::Ls(args) => args.run(session),
             ImageCommand::Prune(args) => args.run(session),
             ImageCommand::Pull(args) => args.run(session),
+            ImageCommand::Push(args) => args.run(session),
             ImageCommand::Rm(args) => args.run(session),
             ImageCommand::Save(args) => args.run(session),
             ImageCommand::Tag(args) => args.run(session),

@@ -226,7 +226,7 @@ fn newer(
 }
 
 /// A client and the references that the text may mean, in order.
-fn reach(text: &str, options: &PullOptions) -> Result<(Client, Vec<Reference>)> {
+pub(super) fn reach(text: &str, options: &PullOptions) -> Result<(Client, Vec<Reference>)> {
     let registries = Registries::load()?;
     let candidates = registries.candidates(text)?.into_iter().map(Reference::or_latest).collect();
     let creds = options.creds.as_deref().map(Credentials::parse).transpose()?;
