@@ -63,6 +63,12 @@ enum Command {
     Container(container::ContainerCommand),
     /// Make a container without starting it
     Create(container::create::CreateArgs),
+    /// Make an image of what a container has become
+    Commit(container::commit::CommitArgs),
+    /// Show what a container changed in its file system
+    Diff(container::diff::DiffArgs),
+    /// Write a container's file system as a tar archive
+    Export(container::export::ExportArgs),
     /// Run another command in a running container
     Exec(container::exec::ExecArgs),
     /// Show how an image came about
@@ -72,6 +78,8 @@ enum Command {
     Image(image::ImageCommand),
     /// List images
     Images(image::ls::ImageLsArgs),
+    /// Make an image of one layer from the archive of a file system
+    Import(image::import::ImportArgs),
     /// Show what dhow found on this machine
     Info(info::InfoArgs),
     /// Show everything about containers, images or volumes
@@ -141,10 +149,14 @@ impl Command {
             Command::Attach(args) => args.run(session),
             Command::Container(command) => command.run(session),
             Command::Create(args) => args.run(session),
+            Command::Commit(args) => args.run(session),
+            Command::Diff(args) => args.run(session),
+            Command::Export(args) => args.run(session),
             Command::Exec(args) => args.run(session),
             Command::History(args) => args.run(session),
             Command::Image(command) => command.run(session),
             Command::Images(args) => args.run(session),
+            Command::Import(args) => args.run(session),
             Command::Info(args) => args.run(session),
             Command::Inspect(args) => args.run(session),
             Command::Kill(args) => args.run(session),

@@ -14,6 +14,7 @@
 
 mod kit;
 
+mod changes;
 mod crash;
 mod hello;
 mod images;

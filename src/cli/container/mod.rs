@@ -1,10 +1,13 @@
 //! Commands about containers: the noun `container`, and the short spellings at the top.
 
 pub mod attach;
+pub mod commit;
 pub mod create;
 pub mod create_args;
+pub mod diff;
 pub mod exec;
 pub mod exists;
+pub mod export;
 pub mod inspect;
 pub mod kill;
 pub mod logs;
@@ -37,6 +40,12 @@ pub enum ContainerCommand {
     Attach(attach::AttachArgs),
     /// Make a container without starting it
     Create(create::CreateArgs),
+    /// Make an image of what a container has become
+    Commit(commit::CommitArgs),
+    /// Show what a container changed in its file system
+    Diff(diff::DiffArgs),
+    /// Write a container's file system as a tar archive
+    Export(export::ExportArgs),
     /// Run another command in a running container
     Exec(exec::ExecArgs),
     /// Tell by the exit code whether a container exists
@@ -83,6 +92,9 @@ impl ContainerCommand {
         match self {
             ContainerCommand::Attach(args) => args.run(session),
             ContainerCommand::Create(args) => args.run(session),
+            ContainerCommand::Commit(args) => args.run(session),
+            ContainerCommand::Diff(args) => args.run(session),
+            ContainerCommand::Export(args) => args.run(session),
             ContainerCommand::Exec(args) => args.run(session),
             ContainerCommand::Exists(args) => args.run(session),
             ContainerCommand::Inspect(args) => args.run(session),

@@ -2,6 +2,7 @@
 
 pub mod exists;
 pub mod history;
+pub mod import;
 pub mod inspect;
 pub mod load;
 pub mod ls;
@@ -26,6 +27,8 @@ pub enum ImageCommand {
     Exists(exists::ImageExistsArgs),
     /// Show how an image came about
     History(history::HistoryArgs),
+    /// Make an image of one layer from the archive of a file system
+    Import(import::ImportArgs),
     /// Show everything about images
     Inspect(inspect::ImageInspectArgs),
     /// Load images from an archive
@@ -56,6 +59,7 @@ impl ImageCommand {
         match self {
             ImageCommand::Exists(args) => args.run(session),
             ImageCommand::History(args) => args.run(session),
+            ImageCommand::Import(args) => args.run(session),
             ImageCommand::Inspect(args) => args.run(session),
             ImageCommand::Load(args) => args.run(session),
             ImageCommand::Ls(args) => args.run(session),

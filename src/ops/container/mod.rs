@@ -2,6 +2,7 @@
 
 pub mod alive;
 pub mod attach;
+pub mod changes;
 pub mod create;
 pub mod exec;
 pub mod filter;

@@ -57,14 +57,14 @@ pub(super) fn prepare(ops: &Ops, container: &Container, stdio: Stdio, first: boo
 }
 
 /// The maps of a container with a user namespace of its own, and such a namespace for idmapped mounts.
-struct Shifted {
+pub(super) struct Shifted {
     userns: Option<OwnedFd>,
     uids: Vec<IdMap>,
     gids: Vec<IdMap>,
 }
 
 impl Shifted {
-    fn new(config: &Config) -> Result<Shifted> {
+    pub(super) fn new(config: &Config) -> Result<Shifted> {
         let UserNs::Mapped { uids, gids } = &config.namespaces.user else {
             return Ok(Shifted { userns: None, uids: Vec::new(), gids: Vec::new() });
         };
@@ -76,7 +76,7 @@ impl Shifted {
         Ok(Shifted { userns: Some(userns), uids, gids })
     }
 
-    fn shift(&self) -> Option<Shift<'_>> {
+    pub(super) fn shift(&self) -> Option<Shift<'_>> {
         let userns = self.userns.as_ref()?;
         Some(Shift { userns: Some(userns.as_fd()), uids: self.uids.clone(), gids: self.gids.clone() })
     }

@@ -1,0 +1,80 @@
+//! `diff`, `commit`, `export` and `import`: what a container made of its image.
+
+use crate::kit::Sandbox;
+
+fn changed() -> Sandbox {
+    let sandbox = Sandbox::with_busybox();
+    let script = "echo new > /added; echo x >> /etc/group; rm /etc/passwd; mkdir /d; ln -s added /link";
+    sandbox.dhow(["run", "--name", "c", "-v", "/vol", "busybox", "sh", "-c", script]).ok();
+    sandbox
+}
+
+#[test]
+fn diff_lists_what_the_container_changed_and_nothing_else() {
+    let sandbox = changed();
+    assert_eq!(sandbox.line("diff c").ok(), "A /added\nA /d\nC /etc\nC /etc/group\nD /etc/passwd\nA /link\n");
+    let json: serde_json::Value =
+        serde_json::from_str(&sandbox.line("container diff --format json c").ok()).unwrap();
+    assert_eq!(json["deleted"][0], "/etc/passwd");
+    sandbox.line("create --name fresh busybox true").ok();
+    assert_eq!(sandbox.line("diff fresh").ok(), "");
+    sandbox.line("diff nothing").fails(125);
+}
+
+#[test]
+fn commit_makes_an_image_with_author_message_and_changes() {
+    let sandbox = changed();
+    let change = r#"CMD ["cat", "/added"]"#;
+    let args =
+        ["commit", "-a", "Jürgen", "-m", "größer", "--change", change, "--change", "ENV A=b", "c", "made:v2"];
+    let id = sandbox.dhow(args).ok();
+    assert_eq!(id.trim().len(), 64, "{id}");
+    assert_eq!(sandbox.line("run --rm made:v2").ok(), "new\n");
+    let script = "echo $A; test -e /etc/passwd || echo gone; readlink /link; cat /etc/group | tail -n 1";
+    assert_eq!(sandbox.dhow(["run", "--rm", "made:v2", "sh", "-c", script]).ok(), "b\ngone\nadded\nx\n");
+    assert_eq!(sandbox.dhow(["image", "inspect", "-f", "{{.Author}}", "made:v2"]).ok(), "Jürgen\n");
+    let history = sandbox.line("history made:v2").ok();
+    assert!(history.contains("größer"), "{history}");
+    sandbox.dhow(["commit", "-q", "-s", "c", "flat"]).ok();
+    assert_eq!(sandbox.line("run --rm flat cat /added").ok(), "new\n");
+    assert_eq!(sandbox.dhow(["image", "inspect", "-f", "{{len .RootFS.Layers}}", "flat"]).ok(), "1\n");
+    sandbox.dhow(["commit", "--change", "RUN nothing", "c"]).fails(125);
+    let other = Sandbox::new();
+    let saved = sandbox.line("save made:v2").run();
+    other.line("load -q").stdin(saved.out).ok();
+    assert_eq!(other.line("run --rm made:v2").ok(), "new\n");
+}
+
+#[test]
+fn a_running_container_can_be_committed_and_exported() {
+    let sandbox = Sandbox::with_busybox();
+    sandbox.dhow(["run", "-d", "--name", "c", "busybox", "sh", "-c", "echo live > /f; exec sleep 100"]).ok();
+    crate::kit::eventually("the file is there", || sandbox.line("exec c cat /f").run().stdout() == "live\n");
+    sandbox.line("commit -q c live").ok();
+    assert_eq!(sandbox.line("run --rm live cat /f").ok(), "live\n");
+    let tar = sandbox.line("export c").run();
+    assert_eq!(tar.status, 0, "{}", tar.stderr());
+    let listed = sandbox.program("tar").args(["-tf", "-"]).stdin(tar.out).ok();
+    assert!(listed.lines().any(|line| line == "f") && listed.contains("bin/busybox"), "{listed}");
+    assert_eq!(sandbox.dhow(["ps", "--format", "{{.State}}"]).ok(), "running\n");
+}
+
+#[test]
+fn export_and_import_make_an_image_of_one_layer() {
+    let sandbox = changed();
+    let tar = sandbox.line("export c").run();
+    let id = sandbox
+        .dhow(["import", "-c", "ENV PATH=/bin", "-c", "CMD cat /added", "-", "flat:v1"])
+        .stdin(tar.out)
+        .ok();
+    assert!(id.starts_with("sha256:"), "{id}");
+    assert_eq!(sandbox.line("run --rm flat:v1").ok(), "new\n");
+    let file = sandbox.path("work/out.tar");
+    sandbox.dhow(["export", "-o"]).arg(&file).arg("c").ok();
+    sandbox.program("gzip").arg(&file).ok();
+    sandbox.dhow(["import", "-m", "said", "work.tar", "x"]).fails(125);
+    sandbox.dhow(["import", "-m", "said"]).arg(sandbox.path("work/out.tar.gz")).arg("packed").ok();
+    assert!(sandbox.line("history packed").ok().contains("said"));
+    sandbox.dhow(["import", "-"]).stdin("no archive at all").fails(125);
+    assert_eq!(sandbox.line("images -q").ok().lines().count(), 3, "a failed import leaves nothing");
+}
