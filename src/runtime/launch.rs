@@ -114,6 +114,8 @@ pub struct Created {
     pub pidfd: OwnedFd,
     /// The other side of its terminal.
     pub master: Option<OwnedFd>,
+    /// Its network namespace, where it has a user namespace of its own and `/proc` would not give it.
+    pub network: Option<OwnedFd>,
     /// Its control group; a systemd scope has its place only now.
     pub cgroup: Option<cgroup::Handle>,
     channel: Option<Channel>,
@@ -147,11 +149,14 @@ pub fn create(launch: Launch) -> Result<Created> {
     let born = spawn(&plan, &theirs, &ours)?;
     drop(theirs);
     let mut cgroup = plan.cgroup.take();
+    // Now, while it waits for its maps: once it has changed its user nobody may look into its namespaces.
+    let network = plan.maps.as_ref().and_then(|_| userns::open_namespace(born.process.pid, "net").ok());
     match set_up(&plan, &ours, &born, cgroup.as_mut()) {
         Ok(master) => Ok(Created {
             pid: born.process.pid,
             pidfd: born.process.pidfd,
             master,
+            network,
             cgroup,
             channel: matches!(plan.gate, Gate::Created).then_some(ours),
         }),

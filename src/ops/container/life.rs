@@ -79,8 +79,9 @@ impl Lifecycle for Life {
         let pidfd = created.pidfd.try_clone().context("duplicate a pidfd")?;
         let master = created.master.take();
         attempt.cgroup = created.cgroup.as_ref().map(|cgroup| cgroup.location().clone());
+        let namespace = created.network.take();
         attempt.created = Some(created);
-        attempt.network = network::connect(&self.container.config.network, pid, &run)?;
+        attempt.network = network::connect(&self.container.config.network, pid, namespace, &run)?;
         if let Some(path) = &self.container.config.pid_file {
             fs::replace(path, pid.to_string().as_bytes(), 0o644, Durability::Volatile)?;
         }

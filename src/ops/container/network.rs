@@ -3,8 +3,8 @@
 //! pasta and slirp4netns run beside the container and end with it; which of them still runs is written into
 //! `live.json`, so that the command after a crash can end it.
 
-use std::os::fd::AsFd;
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -29,9 +29,16 @@ pub(super) struct Connection {
 
 /// Connects the network namespace of the process `pid`, if the mode asks for a program. `run` is the container's run
 /// directory.
-pub(super) fn connect(network: &Network, pid: i32, run: &Path) -> Result<Option<Connection>> {
+pub(super) fn connect(
+    network: &Network,
+    pid: i32,
+    namespace: Option<OwnedFd>,
+    run: &Path,
+) -> Result<Option<Connection>> {
     match &network.mode {
-        NetworkMode::Pasta(options) => pasta(network, options, pid, run).map(Some),
+        NetworkMode::Pasta(options) => {
+            pasta(network, options, &path_of(pid, namespace.as_ref()), run).map(Some)
+        }
         NetworkMode::Slirp4netns(options) => slirp4netns(network, options, pid).map(Some),
         _ => Ok(None),
     }
@@ -60,14 +67,21 @@ impl Connection {
 ///
 /// It gives up most capabilities before it opens the namespace, and could not look into `/proc/PID/ns` of a process
 /// that has more: it gets the namespace as a file of its own, bound for this moment. Removing that file ends it.
-fn pasta(network: &Network, options: &[String], pid: i32, run: &Path) -> Result<Connection> {
+fn pasta(network: &Network, options: &[String], source: &Path, run: &Path) -> Result<Connection> {
     let namespace = run.join("netns");
     fs::replace(&namespace, b"", 0o600, Durability::Volatile)?;
-    mount::bind(Path::new(&format!("/proc/{pid}/ns/net")), &namespace, false)
-        .context("bind the network namespace")?;
+    mount::bind(source, &namespace, false).context("bind the network namespace")?;
     let connected = start_pasta(network, options, &namespace, &run.join("pasta.pid"));
     mount::detach(&namespace).context("release the network namespace")?;
     connected
+}
+
+/// Where a network namespace is found: behind our descriptor of it, or that of the process.
+fn path_of(pid: i32, namespace: Option<&OwnedFd>) -> PathBuf {
+    match namespace {
+        Some(fd) => PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd())),
+        None => PathBuf::from(format!("/proc/{pid}/ns/net")),
+    }
 }
 
 fn start_pasta(
