@@ -24,7 +24,9 @@ bench: build ## side by side with the peers that are installed
 	tests/bench.sh
 
 docs: ## man pages and completions, from the command line's own definition
-	$(CARGO) run --quiet --locked -- docs .
+	$(CARGO) build --quiet --locked
+	rm -f man/dhow*.1
+	target/$(TARGET)/debug/dhow docs .
 
 lint: ## format, lints, licences where cargo-deny is installed
 	$(CARGO) fmt --check

@@ -1,5 +1,6 @@
 //! Proves the import direction: a module imports from lower floors only (src/lib.rs draws them).
 #![expect(clippy::disallowed_methods, reason = "a test reads source files from outside")]
+#![expect(clippy::unwrap_used, reason = "outside of test functions too, a panic is how a test fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use crate::kit::{Sandbox, eventually};
 
 fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
 }
 
 fn field(sandbox: &Sandbox, name: &str, field: &str) -> String {

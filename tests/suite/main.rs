@@ -10,6 +10,7 @@
     dead_code,
     reason = "the kit is a product: not every helper is used at every moment"
 )]
+#![expect(clippy::unwrap_used, reason = "the kit's helpers are tests too: a panic is how a test fails")]
 #![allow(unreachable_pub, reason = "a test program has no public face")]
 
 mod kit;

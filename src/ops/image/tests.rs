@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::slice;
 use std::sync::Mutex;
 
 use super::*;
@@ -515,7 +516,7 @@ fn the_speed_of_a_pull() {
     });
     let archive = sandbox.path("saved.tar");
     let options = SaveOptions { output: Some(archive.clone()), ..SaveOptions::default() };
-    timed("save", &|| drop(save(&sandbox.context, &[name.clone()], &options, &Silent).unwrap()));
+    timed("save", &|| drop(save(&sandbox.context, slice::from_ref(&name), &options, &Silent).unwrap()));
     timed("tar -c", &|| {
         drop(run(
             "tar",
@@ -525,6 +526,6 @@ fn the_speed_of_a_pull() {
     let other = sandbox.other("again");
     timed("load", &|| drop(load_path(&other, &archive)));
     timed("remove", &|| {
-        remove(&other, &[name.clone()], &RemoveOptions::default(), &|_, _| Ok(())).1.unwrap();
+        remove(&other, slice::from_ref(&name), &RemoveOptions::default(), &|_, _| Ok(())).1.unwrap();
     });
 }
