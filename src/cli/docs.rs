@@ -9,6 +9,7 @@ use clap_mangen::Man;
 
 use super::Dhow;
 use super::complete::OwnBash;
+use super::typed;
 use crate::base::error::{Context, Result};
 use crate::base::fs::{self, Durability};
 
@@ -43,7 +44,11 @@ fn write_pages(dir: &Path, command: &Command, name: &str) -> Result<()> {
 
 /// The page of one command, without a date: the same tree always gives the same bytes.
 fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
-    let page = Man::new(command.clone().name(name.to_owned())).title(name).date("").manual("dhow");
+    let page = Man::new(command.clone().name(name.to_owned()))
+        .title(name)
+        .date("")
+        .manual("dhow")
+        .source(concat!("dhow ", env!("CARGO_PKG_VERSION")));
     let mut bytes = Vec::new();
     page.render_title(&mut bytes)?;
     page.render_name_section(&mut bytes)?;
@@ -66,7 +71,7 @@ fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
 
 /// Every way to call it: the usage that the help prints too (the generator's own omits values), then other names.
 fn synopsis(command: &Command) -> String {
-    let usage = command.clone().render_usage().to_string();
+    let usage = typed::plain(&command.clone().render_usage().to_string());
     let usage = usage.trim_start_matches("Usage:").trim();
     let mut text = String::from(".SH SYNOPSIS\n");
     for line in usage.lines().map(str::trim).filter(|line| !line.is_empty()) {

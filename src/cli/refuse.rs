@@ -59,7 +59,10 @@ const FLAGS: &[(&str, &str)] = &[
     ("--volumepath", "volumes lie under `--root`"),
 ];
 
-/// First words that belong to other tools.
+/// The answer for a command that is planned.
+const NOT_YET: &str = "it is not supported yet; `dhow --help` lists what is";
+
+/// First words that belong to other tools, or to a later version.
 const WORDS: &[(&str, &str)] = &[
     (
         "service",
@@ -75,6 +78,19 @@ const WORDS: &[(&str, &str)] = &[
     ("trust", "signatures are decided by `policy.json`"),
     ("checkpoint", "checkpoints are not supported yet"),
     ("farm", "building on several machines is not supported"),
+    ("artifact", NOT_YET),
+    ("build", NOT_YET),
+    ("buildx", NOT_YET),
+    ("builder", NOT_YET),
+    ("compose", NOT_YET),
+    ("generate", NOT_YET),
+    ("kube", NOT_YET),
+    ("manifest", NOT_YET),
+    ("network", NOT_YET),
+    ("play", NOT_YET),
+    ("pod", NOT_YET),
+    ("quadlet", NOT_YET),
+    ("secret", NOT_YET),
 ];
 
 /// The refusal for a flag or word that is known from Docker or Podman; `None` for what nobody knows.

@@ -21,6 +21,7 @@ pub enum Typed {
 /// Parses a command line, its first word being the program's own name.
 pub fn parse(mut args: Vec<OsString>) -> Result<Typed> {
     name_program(&mut args);
+    help_word(&mut args);
     loop {
         let error = match attempt(&args) {
             Ok(typed) => return Ok(Typed::Command(Box::new(typed))),
@@ -45,6 +46,14 @@ fn name_program(args: &mut Vec<OsString>) {
     match args.first_mut() {
         Some(first) => *first = name,
         None => args.push(name),
+    }
+}
+
+/// `dhow help run` is `dhow run --help`, and `dhow help` is `dhow --help`.
+fn help_word(args: &mut Vec<OsString>) {
+    if args.get(1).is_some_and(|word| word == "help") {
+        args.remove(1);
+        args.push("--help".into());
     }
 }
 
@@ -108,7 +117,28 @@ fn explain(args: &[OsString], error: &clap::Error) -> Result<Typed> {
 fn page(error: &clap::Error) -> String {
     let rendered = error.render();
     let colour = crate::ui::printer::stdout_is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    if colour { rendered.ansi().to_string() } else { rendered.to_string() }
+    plain(&if colour { rendered.ansi().to_string() } else { rendered.to_string() })
+}
+
+/// clap shows a command with its arguments as one value, `<IMAGE [COMMAND [ARG]...]>...`; this gives
+/// `IMAGE [COMMAND [ARG]...]`.
+pub(super) fn plain(text: &str) -> String {
+    let (mut done, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(start) = rest.find('<') {
+        let (before, from) = rest.split_at(start);
+        done.push_str(before);
+        match from.find(">...").map(|end| &from[1..end]) {
+            Some(inner) if inner.contains(" [") && !inner.contains(['\n', '<']) => {
+                done.push_str(inner);
+                rest = &from[inner.len() + ">...".len() + 1..];
+            }
+            _ => {
+                done.push('<');
+                rest = &from[1..];
+            }
+        }
+    }
+    done + rest
 }
 
 /// clap's first paragraph is the message, its tips are hints, and its usage is one `--help` away.
@@ -160,4 +190,22 @@ pub(super) fn command_words(args: &[OsString]) -> Vec<String> {
         }
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_with_arguments_is_shown_as_words() {
+        let cases = [
+            ("run [OPTIONS] <IMAGE [COMMAND [ARG]...]>...", "run [OPTIONS] IMAGE [COMMAND [ARG]...]"),
+            ("rm [OPTIONS] [IMAGE]...", "rm [OPTIONS] [IMAGE]..."),
+            ("tag <IMAGE> <NAME>...", "tag <IMAGE> <NAME>..."),
+            ("a < b", "a < b"),
+        ];
+        for (shown, wanted) in cases {
+            assert_eq!(plain(shown), wanted);
+        }
+    }
 }

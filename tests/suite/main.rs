@@ -16,6 +16,7 @@
 mod kit;
 
 mod changes;
+mod cli;
 mod crash;
 mod hello;
 mod images;
