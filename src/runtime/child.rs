@@ -39,7 +39,8 @@ fn set_up(plan: &ContainerPlan, channel: &Channel, entry: Entry) -> Result<Optio
     if plan.child_waits(entry) {
         channel.expect(Tag::Mapped)?;
     }
-    if plan.in_user_namespace() {
+    // An ordinary user who entered a user namespace to make this container kept the id that files are known by.
+    if plan.in_user_namespace() || !rustix::process::geteuid().is_root() {
         become_root()?;
     }
     // A session of its own: the terminal becomes the controlling one, and no signal of the caller's reaches it.
@@ -54,6 +55,13 @@ fn set_up(plan: &ContainerPlan, channel: &Channel, entry: Entry) -> Result<Optio
     };
     run_early_hooks(plan, channel)?;
     root.enter(plan)?;
+    if !plan.in_user_namespace() {
+        launch::set_limits(&plan.process.rlimits, None)?;
+    }
+    // Whoever creates now and starts later wants to hear of a missing command while it can be repaired.
+    if matches!(plan.gate, Gate::Listener(_)) {
+        identity::find(&plan.process)?;
+    }
     let (master, slave) = terminal.map(|pair| (pair.master, pair.slave)).unzip();
     let fds: Vec<_> = master.iter().map(AsFd::as_fd).collect();
     channel.send_with(Tag::Ready, &[], &fds)?;
@@ -130,11 +138,7 @@ fn wait(
 fn run_command(plan: &ContainerPlan, terminal: Option<OwnedFd>, channel: &Channel) -> Error {
     let pid = rustix::process::getpid().as_raw_nonzero().get();
     let prepared = hooks::run(&plan.hooks, Stage::StartContainer, &plan.state(pid, "created"))
-        .and_then(|()| make_cwd(plan))
-        .and_then(|()| match plan.in_user_namespace() {
-            true => Ok(()),
-            false => launch::set_limits(&plan.process.rlimits, None),
-        });
+        .and_then(|()| make_cwd(plan));
     match prepared {
         Ok(()) => identity::execute(&plan.process, Some(&plan.id), &plan.stdio, terminal, channel),
         Err(error) => error,

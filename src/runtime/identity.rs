@@ -282,10 +282,12 @@ fn not_executable(command: &str, errno: Errno) -> Error {
     Error::from(errno).context(format!("execute `{command}`")).kind(Kind::NotExecutable)
 }
 
-fn find(plan: &ProcessPlan) -> Result<()> {
+/// Whether there is a command to execute, without doing it.
+pub(super) fn find(plan: &ProcessPlan) -> Result<()> {
     let mut exists = false;
     for candidate in candidates(&plan.command, plan.search.as_deref()) {
         match rustix::fs::access(candidate.as_c_str(), rustix::fs::Access::EXEC_OK) {
+            Ok(()) if is_directory(&candidate) => exists = true,
             Ok(()) => return Ok(()),
             Err(errno) => exists |= errno == Errno::ACCESS,
         }
@@ -294,4 +296,9 @@ fn find(plan: &ProcessPlan) -> Result<()> {
         true => Err(anyhow!("execute `{}`: permission denied", plan.command).kind(Kind::NotExecutable)),
         false => Err(not_found(&plan.command)),
     }
+}
+
+fn is_directory(path: &CString) -> bool {
+    rustix::fs::stat(path.as_c_str())
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }

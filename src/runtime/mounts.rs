@@ -165,6 +165,30 @@ impl Options {
     }
 }
 
+/// The words that [`Options::parse`] understands, apart from what is a file system's own affair.
+pub(super) fn option_words() -> Vec<String> {
+    let attributes = ATTRIBUTES.iter().flat_map(|(name, ..)| [(*name).to_owned(), format!("r{name}")]);
+    let propagation = PROPAGATION.iter().flat_map(|(name, _)| [(*name).to_owned(), format!("r{name}")]);
+    let others = [
+        "atime",
+        "bind",
+        "copyup",
+        "idmap",
+        "noatime",
+        "rbind",
+        "relatime",
+        "remount",
+        "ridmap",
+        "src-nofollow",
+        "strictatime",
+        "tmpcopyup",
+    ];
+    let mut all: Vec<String> =
+        attributes.chain(propagation).chain(others.into_iter().map(str::to_owned)).collect();
+    all.sort();
+    all
+}
+
 fn toggle(set: &mut u64, clear: &mut u64, bit: u64, on: bool) {
     let (to, from) = if on { (set, clear) } else { (clear, set) };
     *to |= bit;

@@ -104,6 +104,23 @@ pub fn full_map(own: u32, ranges: &[IdRange]) -> Vec<IdMap> {
     map
 }
 
+/// Enters a new user and mount namespace with just these maps, in which the process keeps the id it has outside.
+///
+/// Otherwise as [`enter`].
+pub fn enter_mapped(uids: &[IdMap], gids: &[IdMap]) -> Result<()> {
+    if is_own_id(uids, gids) {
+        unshare()?;
+        write_map("/proc/self/uid_map", &map_text(uids))?;
+        write_map("/proc/self/setgroups", "deny")?;
+        write_map("/proc/self/gid_map", &map_text(gids))?;
+    } else {
+        let (uids, gids) = (uids.to_vec(), gids.to_vec());
+        enter_with_helpers(&Stage { uids, gids, single: false, reason: None })?;
+    }
+    INSIDE.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
 fn unshare() -> Result<()> {
     process::unshare(flags::NEWUSER | flags::NEWNS).context("make a user namespace").hint(
         "check `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone \

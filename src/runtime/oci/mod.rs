@@ -15,24 +15,63 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{Process, Spec};
 use serde::{Deserialize, Serialize};
 
+use oci_spec::runtime::LinuxResources;
+
 use super::cgroup::{self, Location, Manager, Place, Request};
 use super::defaults;
 use super::hooks::{self, HookSet, Stage};
 use super::launch::{Gate, Launch, Rootfs, Stdio, create as launch, start_through};
 use super::supervisor::process_start;
 use super::{ExecRequest, exec as join};
-use crate::base::error::{Collected, Context, Kind, Result, bail, ensure, fail};
+use crate::base::error::{Collected, Context, Error, Explain, Kind, Result, bail, ensure, fail};
 use crate::base::fs::{self, Durability};
 use crate::sys::process::{self, Exit};
 use crate::sys::socket;
 
+mod events;
+mod features;
+mod foreground;
+mod stage;
+mod template;
+
+pub use features::features;
+pub use template::specification;
+
 const SOCKET: &str = "start.sock";
 
-/// Where containers of this face are known.
-#[derive(Debug)]
-pub struct Runtime {
-    dir: PathBuf,
-    manager: Option<Manager>,
+/// Where containers of this face are known, and how they are made.
+pub struct Runtime<'a> {
+    /// A directory for each container is made in this one.
+    pub dir: PathBuf,
+    /// Who makes control groups.
+    pub manager: Manager,
+    /// How much this process may do.
+    pub rights: Rights,
+    /// Takes what is odd but not fatal.
+    pub warn: Box<dyn Fn(&Error) + 'a>,
+}
+
+/// How much the calling process may do on this host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rights {
+    /// As its ids and the host's files say.
+    #[default]
+    Found,
+    /// Those of an ordinary user, whatever its id: a cgroup that cannot be made is done without.
+    User,
+    /// Those of root: no user namespace is entered to get them.
+    Root,
+}
+
+/// Whether `run` waits, and what it does after the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// It does not.
+    No,
+    /// It deletes the container.
+    Delete,
+    /// It leaves it, stopped.
+    Keep,
 }
 
 /// What is remembered of a container.
@@ -43,13 +82,15 @@ struct Record {
     pid: i32,
     started: u64,
     bundle: PathBuf,
+    rootfs: PathBuf,
+    owner: u32,
     created: String,
     annotations: HashMap<String, String>,
     cgroup: Location,
 }
 
 /// How a container is to be created.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct CreateOptions {
     /// The directory with `config.json`.
     pub bundle: PathBuf,
@@ -81,18 +122,22 @@ pub struct State {
     pub bundle: PathBuf,
     /// When it was created.
     pub created: String,
+    /// The root file system's path.
+    pub rootfs: PathBuf,
     /// Annotations of the specification.
     pub annotations: HashMap<String, String>,
+    /// Who created it.
+    pub owner: String,
 }
 
-impl Runtime {
-    /// Containers below `<run>/runtime`, or another root.
-    pub fn new(dir: PathBuf, manager: Option<Manager>) -> Runtime {
-        Runtime { dir, manager }
-    }
-
+impl Runtime<'_> {
     /// Makes a container up to before its command.
     pub fn create(&self, id: &str, options: &CreateOptions) -> Result<()> {
+        self.create_or_attend(id, options, false).map(|_| ())
+    }
+
+    /// Makes a container. The terminal is given back when `attended` and nobody else asked for it.
+    fn create_or_attend(&self, id: &str, options: &CreateOptions, attended: bool) -> Result<Option<OwnedFd>> {
         check_id(id)?;
         let (bundle, spec) = load(&options.bundle)?;
         let dir = self.dir.join(id);
@@ -100,7 +145,7 @@ impl Runtime {
         if !fs::create_dir(&dir)? {
             return Err(fail(Kind::InUse, format!("container `{id}` exists")));
         }
-        let made = self.create_in(&dir, id, &bundle, spec, options);
+        let made = self.create_in(&dir, (id, &bundle), spec, options, attended);
         if made.is_err() {
             let _ = forget(&dir); // the first error is the one to tell
         }
@@ -110,19 +155,47 @@ impl Runtime {
     fn create_in(
         &self,
         dir: &Path,
-        id: &str,
-        bundle: &Path,
-        spec: Spec,
+        (id, bundle): (&str, &Path),
+        mut spec: Spec,
         options: &CreateOptions,
-    ) -> Result<()> {
+        attended: bool,
+    ) -> Result<Option<OwnedFd>> {
         let console = options.console_socket.as_deref();
-        let terminal = wants_terminal(&spec);
-        ensure!(!terminal || console.is_some(), "a terminal needs `--console-socket`");
+        check_terminal(wants_terminal(&spec), console, attended)?;
+        let owner = rustix::process::geteuid();
+        if !owner.is_root() && self.rights != Rights::Root {
+            stage::enter(&mut spec)?;
+        }
         let annotations = spec.annotations().clone().unwrap_or_default();
+        let rootfs = spec.root().as_ref().map(|root| bundle.join(root.path())).unwrap_or_default();
         let mut request = self.launch(id, bundle, spec, options)?;
         request.gate = Gate::Listener(socket::listen_at(dir, SOCKET)?);
-        let created = launch(request)?;
-        if let (Some(path), Some(master)) = (console, &created.master) {
+        let place = request.cgroup.as_ref().map(|cgroup| cgroup.location().clone()).unwrap_or_default();
+        let created = launch(request).inspect_err(|_| {
+            let _ = place.open().remove(); // the first error is the one to tell
+        })?;
+        let made = self.remember(dir, &created, (id, bundle), (rootfs, annotations, owner.as_raw()), options);
+        match made {
+            Ok(()) => Ok(created.master.filter(|_| console.is_none())),
+            Err(error) => {
+                let _ = process::pidfd_send_signal(created.pidfd.as_fd(), 9); // it may be gone already
+                let _ = process::wait(created.pidfd.as_fd()); // no zombie is left of a failed start
+                let _ = created.cgroup.map(|cgroup| cgroup.remove()); // the first error is the one to tell
+                Err(error)
+            }
+        }
+    }
+
+    /// Hands over the terminal, and writes down what other commands must know.
+    fn remember(
+        &self,
+        dir: &Path,
+        created: &super::Created,
+        (id, bundle): (&str, &Path),
+        (rootfs, annotations, owner): (PathBuf, HashMap<String, String>, u32),
+        options: &CreateOptions,
+    ) -> Result<()> {
+        if let (Some(path), Some(master)) = (&options.console_socket, &created.master) {
             send_master(path, master)?;
         }
         let record = Record {
@@ -131,9 +204,11 @@ impl Runtime {
             pid: created.pid,
             started: process_start(created.pid).unwrap_or_default(),
             bundle: bundle.to_owned(),
+            rootfs,
+            owner,
             created: jiff::Timestamp::now().to_string(),
             annotations,
-            cgroup: created.cgroup.map(|cgroup| cgroup.location().clone()).unwrap_or_default(),
+            cgroup: created.cgroup.as_ref().map(|cgroup| cgroup.location().clone()).unwrap_or_default(),
         };
         fs::replace_json(&dir.join("state.json"), &record, Durability::Volatile)?;
         write_pid(options.pid_file.as_deref(), created.pid)
@@ -166,8 +241,14 @@ impl Runtime {
         resources.set_devices(Some(rules.collect()));
         let host = cgroup::detect()?;
         let request =
-            Request { id, place, manager: self.manager, resources: &resources, default_pids: false };
-        cgroup::make(&host, &request)
+            Request { id, place, manager: Some(self.manager), resources: &resources, default_pids: false };
+        match cgroup::make(&host, &request) {
+            Err(error) if self.rights == Rights::User => {
+                (self.warn)(&error);
+                Ok(cgroup::Handle::default())
+            }
+            made => made,
+        }
     }
 
     /// Starts a created container.
@@ -178,23 +259,28 @@ impl Runtime {
         let dir = self.dir.join(id);
         start_through(socket::connect_at(&dir, SOCKET)?)?;
         fs::remove_file(&dir.join(SOCKET))?;
-        self.run_hooks(&record, Stage::Poststart, "running")
+        // The container runs: what a hook says against it is for the log.
+        if let Err(error) = self.run_hooks(&record, Stage::Poststart, "running") {
+            (self.warn)(&error);
+        }
+        Ok(())
     }
 
-    /// Creates, starts, waits and deletes; gives how the container ended.
-    pub fn run(&self, id: &str, options: &CreateOptions, detach: bool) -> Result<Option<Exit>> {
-        self.create(id, options)?;
-        let started = self.start(id);
-        if let Err(error) = started {
+    /// Creates and starts; unless detached, waits, deletes (or keeps) and gives how the container ended.
+    pub fn run(&self, id: &str, options: &CreateOptions, wait: Wait) -> Result<Option<Exit>> {
+        let master = self.create_or_attend(id, options, wait != Wait::No)?;
+        if let Err(error) = self.start(id) {
             let _ = self.delete(id, true); // the first error is the one to tell
             return Err(error);
         }
-        if detach {
+        if wait == Wait::No {
             return Ok(None);
         }
         let pidfd = process::pidfd_open(self.record(id)?.pid).context("watch the container")?;
-        let exit = process::wait(pidfd.as_fd()).context("wait for the container")?;
-        self.delete(id, true)?;
+        let exit = foreground::attend(&pidfd, master)?;
+        if wait == Wait::Delete {
+            self.delete(id, true)?;
+        }
         Ok(Some(exit))
     }
 
@@ -208,6 +294,8 @@ impl Runtime {
             id: record.id,
             status: status.to_owned(),
             bundle: record.bundle,
+            rootfs: record.rootfs,
+            owner: crate::sys::userns::user_name(record.owner).unwrap_or_else(|| record.owner.to_string()),
             created: record.created,
             annotations: record.annotations,
         })
@@ -215,6 +303,9 @@ impl Runtime {
 
     /// All containers; those that are half made or damaged are left out.
     pub fn list(&self) -> Result<Vec<State>> {
+        if !self.dir.exists() {
+            return Ok(Vec::new());
+        }
         let entries = fs::read_dir(&self.dir)?;
         let names = entries.iter().filter_map(|entry| entry.file_name().into_string().ok());
         let mut states: Vec<State> = names.filter_map(|id| self.state(&id).ok()).collect();
@@ -242,18 +333,23 @@ impl Runtime {
     pub fn delete(&self, id: &str, force: bool) -> Result<()> {
         let dir = self.dir.join(id);
         let record = match self.record(id) {
-            Err(error) if force && crate::base::error::kind_of(&error) == Kind::NotFound => return Ok(()),
+            // A creation that was killed half way leaves a directory without a record.
+            Err(error) if force && crate::base::error::kind_of(&error) == Kind::NotFound => {
+                return forget(&dir);
+            }
             record => record?,
         };
-        match self.pidfd(&record) {
-            Some(_) if !force && self.status(&record) == "running" => {
-                return Err(fail(Kind::InUse, format!("container `{id}` is running")));
+        let status = self.status(&record);
+        if !force && matches!(status, "running" | "paused") {
+            return Err(fail(Kind::InUse, format!("container `{id}` is {status}"))
+                .hint("kill it first, or use `--force`"));
+        }
+        if let Some(pidfd) = self.pidfd(&record) {
+            process::pidfd_send_signal(pidfd.as_fd(), 9).context("kill")?;
+            if status == "paused" {
+                record.cgroup.open().thaw()?; // a frozen process of v1 does not even die
             }
-            Some(pidfd) => {
-                process::pidfd_send_signal(pidfd.as_fd(), 9).context("kill")?;
-                wait_gone(pidfd.as_fd())?;
-            }
-            None => {}
+            wait_gone(pidfd.as_fd())?;
         }
         let mut all = Collected::default();
         if !record.cgroup.is_none() {
@@ -261,8 +357,10 @@ impl Runtime {
             all.note(cgroup.kill_all());
             all.note(cgroup.remove());
         }
-        all.note(self.run_hooks(&record, Stage::Poststop, "stopped"));
         all.note(forget(&dir));
+        if let Err(error) = self.run_hooks(&record, Stage::Poststop, "stopped") {
+            (self.warn)(&error);
+        }
         all.finish()
     }
 
@@ -278,7 +376,7 @@ impl Runtime {
         let Some(pidfd) = self.pidfd(&record) else { bail!("container `{id}` is not running") };
         let (_, spec) = load(&record.bundle)?;
         let terminal = process.terminal().unwrap_or(false);
-        ensure!(!terminal || options.console_socket.is_some(), "a terminal needs `--console-socket`");
+        check_terminal(terminal, options.console_socket.as_deref(), !detach)?;
         let mut cgroup = record.cgroup.open();
         cgroup.prepare()?;
         let child = join(ExecRequest {
@@ -296,16 +394,40 @@ impl Runtime {
             send_master(path, master)?;
         }
         write_pid(options.pid_file.as_deref(), child.pid)?;
-        match detach {
-            true => Ok(None),
-            false => process::wait(child.pidfd.as_fd()).map(Some).context("wait for the process"),
+        if detach {
+            return Ok(None);
         }
+        let master = child.master.filter(|_| options.console_socket.is_none());
+        foreground::attend(&child.pidfd, master).map(Some)
+    }
+
+    /// Changes limits of a container.
+    pub fn update(&self, id: &str, resources: &LinuxResources) -> Result<()> {
+        let cgroup = self.cgroup(id)?;
+        let mut resources = resources.clone();
+        if let Some(memory) = resources.memory_mut()
+            && memory.limit().is_none()
+            && memory.swap().is_some()
+        {
+            // The kernel counts both together, so the one that stays is needed as well.
+            memory.set_limit(cgroup.stats().memory_limit.and_then(|limit| i64::try_from(limit).ok()));
+        }
+        cgroup.update(&resources).with_context(|| format!("update container `{id}`"))
     }
 
     /// The process section of a container's specification, for `exec` to start from.
     pub fn process_of(&self, id: &str) -> Result<Process> {
         let (_, spec) = load(&self.record(id)?.bundle)?;
         spec.process().clone().ok_or_else(|| fail(Kind::Failed, "the specification has no `process` section"))
+    }
+
+    /// The pids of a container's processes.
+    pub fn pids(&self, id: &str) -> Result<Vec<i32>> {
+        let record = self.record(id)?;
+        match record.cgroup.is_none() {
+            false => record.cgroup.open().pids(),
+            true => Ok(self.pidfd(&record).map(|_| record.pid).into_iter().collect()),
+        }
     }
 
     /// The control group of a container.
@@ -379,6 +501,14 @@ fn load(bundle: &Path) -> Result<(PathBuf, Spec)> {
     let bundle = std::path::absolute(bundle).context("find the bundle")?;
     let spec = fs::read_json(&bundle.join("config.json"))?;
     Ok((bundle, spec))
+}
+
+/// A terminal must have somebody on its other side.
+fn check_terminal(wanted: bool, socket: Option<&Path>, attended: bool) -> Result<()> {
+    match wanted && socket.is_none() && !attended {
+        true => Err(fail(Kind::Usage, "a terminal of a detached process needs `--console-socket`")),
+        false => Ok(()),
+    }
 }
 
 fn wants_terminal(spec: &Spec) -> bool {
