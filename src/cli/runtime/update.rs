@@ -1,7 +1,7 @@
 //! `dhow runtime update`
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use oci_spec::runtime::LinuxResources;
@@ -114,7 +114,7 @@ fn section(fields: &[(&str, Value)]) -> Value {
     if map.is_empty() { Value::Null } else { Value::Object(map) }
 }
 
-fn read(path: &PathBuf) -> Result<LinuxResources> {
+fn read(path: &Path) -> Result<LinuxResources> {
     if path.as_os_str() != "-" {
         return fs::read_json(path);
     }
