@@ -17,6 +17,8 @@ pub enum Kind {
     Usage,
     /// The named object does not exist.
     NotFound,
+    /// What was to be removed does not exist: an error, with an exit code of its own.
+    Missing,
     /// The object is in use, or in a state that forbids the action (`rm` of a running container).
     InUse,
     /// The container's command exists but cannot be invoked.
@@ -39,7 +41,7 @@ impl Kind {
             Kind::InUse => 2,
             Kind::NotExecutable => 126,
             Kind::NoCommand => 127,
-            Kind::No => 1,
+            Kind::No | Kind::Missing => 1,
             Kind::Exited(status) => status,
             Kind::ClosedPipe => 0,
         }
@@ -146,7 +148,9 @@ impl Collected {
             0 => Ok(()),
             1 => Err(self.0.remove(0)),
             _ => {
-                let kind = kind_of(&self.0[0]);
+                // What is only missing is the lesser failure: another one decides.
+                let first = self.0.iter().map(kind_of).find(|kind| *kind != Kind::Missing);
+                let kind = first.unwrap_or(Kind::Missing);
                 let lines: Vec<String> = self.0.iter().map(render).collect();
                 Err(fail(kind, lines.join("; ")))
             }
@@ -174,5 +178,9 @@ mod tests {
         all.note::<()>(Err(fail(Kind::Failed, "b")));
         let error = all.finish().unwrap_err();
         assert_eq!((render(&error).as_str(), kind_of(&error)), ("a; b", Kind::InUse));
+        let mut all = Collected::default();
+        all.note::<()>(Err(fail(Kind::Missing, "a")));
+        all.note::<()>(Err(fail(Kind::InUse, "b")));
+        assert_eq!(kind_of(&all.finish().unwrap_err()), Kind::InUse);
     }
 }

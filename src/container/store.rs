@@ -208,8 +208,12 @@ impl Store {
     /// container's lock held, so that no other command touches it before the maker is done.
     pub fn create(&self, config: &mut Config, prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Lock> {
         let staged = self.root.join(format!(".new-{}", config.id));
+        // Under this lock there is no moment at which a directory seems to be nobody's: see leftovers().
+        let names_lock = self.lock_names()?;
         fs::create_dir(&staged)?;
-        let made = self.create_staged(&staged, config, prepare);
+        let held = Lock::exclusive(&staged.join("lock"));
+        drop(names_lock);
+        let made = held.and_then(|held| self.create_staged(&staged, config, held, prepare));
         if made.is_err() {
             let _ = remove_flat(&staged); // the first error is the one to tell; sweep() gets what is left
         }
@@ -220,9 +224,9 @@ impl Store {
         &self,
         staged: &Path,
         config: &mut Config,
+        held: Lock,
         prepare: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<Lock> {
-        let held = Lock::exclusive(&staged.join("lock"))?;
         prepare(staged)?;
         let names_lock = self.lock_names()?;
         if config.name.is_empty() {
@@ -331,14 +335,30 @@ impl Store {
 
     /// Directories that a killed command left half made or half removed and nobody works on.
     pub fn leftovers(&self) -> Result<Vec<PathBuf>> {
+        let mut found = self.unfinished()?;
+        if found.is_empty() {
+            return Ok(found);
+        }
+        // Makers take their lock under this one: from here on an idle directory's maker is dead.
+        let _names = self.lock_names()?;
+        let mut failed = None;
+        found.retain(|path| match lock::is_held(&path.join("lock")) {
+            Ok(held) => !held && path.exists(),
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        failed.map_or(Ok(found), Err)
+    }
+
+    fn unfinished(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.root)? {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let path = entry.path();
-            let idle = || Ok::<_, Error>(!lock::is_held(&path.join("lock"))?);
-            if (name.starts_with(".new-") || name.starts_with(".gone-")) && idle()? {
-                found.push(path);
+            if name.starts_with(".new-") || name.starts_with(".gone-") {
+                found.push(entry.path());
             }
         }
         Ok(found)

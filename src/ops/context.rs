@@ -80,9 +80,18 @@ impl Context {
     ///
     /// For verbs that touch layers or run containers. The process must be single-threaded.
     pub fn enter_stage(&self) -> Result<()> {
+        self.enter_stage_with(None)
+    }
+
+    /// The same, in the stage in which the process `beside` already is: only there may namespaces be shared with
+    /// what it made.
+    pub fn enter_stage_with(&self, beside: Option<i32>) -> Result<()> {
         if self.roots.rootless && !userns::in_stage() {
-            let stage =
-                userns::enter(rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())?;
+            let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+            let stage = match beside {
+                Some(pid) => userns::enter_with(pid, uid, gid)?,
+                None => userns::enter(uid, gid)?,
+            };
             let _ = self.stage.set(stage); // the process enters once
         }
         self.roots.create()

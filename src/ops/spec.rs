@@ -144,10 +144,15 @@ pub fn build(context: &SpecContext<'_>) -> Result<Built> {
     })
 }
 
+/// Whether the caller's supplementary groups stay (`--group-add keep-groups`).
+pub fn keeps_groups(config: &Config) -> bool {
+    config.process.groups.iter().any(|group| group == "keep-groups")
+}
+
 fn annotations(config: &Config) -> HashMap<String, String> {
     let mut all: HashMap<String, String> = config.annotations.clone().into_iter().collect();
     all.insert("org.opencontainers.image.stopSignal".into(), config.process.stop_signal.to_string());
-    if config.process.groups.iter().any(|group| group == "keep-groups") {
+    if keeps_groups(config) {
         all.insert("run.oci.keep_original_groups".into(), "1".into());
     }
     all

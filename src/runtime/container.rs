@@ -93,6 +93,8 @@ impl ContainerPlan {
         process.preserve = launch.preserve_fds;
         process.init = launch.init.then(init::own_binary).transpose()?;
         process.keep_keyring = launch.keep_keyring;
+        process.die_with_parent = launch.die_with_parent;
+        process.keep_groups = keeps_groups(spec.annotations().as_ref());
         let mounts = spec.mounts().iter().flatten().enumerate();
         let mounts = mounts
             .map(|(index, mount)| MountPlan::new(mount, &bundle, mount_fds.remove(&index)))
@@ -166,6 +168,11 @@ impl ContainerPlan {
             "annotations": self.annotations,
         })
     }
+}
+
+/// crun's annotation for `--group-add keep-groups`.
+fn keeps_groups(annotations: Option<&HashMap<String, String>>) -> bool {
+    annotations.is_some_and(|all| all.get("run.oci.keep_original_groups").is_some_and(|value| value != "0"))
 }
 
 /// Whether a namespace of this kind is joined.

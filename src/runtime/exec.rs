@@ -37,6 +37,8 @@ pub struct ExecRequest {
     pub seccomp: Option<LinuxSeccomp>,
     /// Limits that are defaults: cut to the caller's hard limit instead of failing.
     pub clamp_rlimits: Vec<PosixRlimitType>,
+    /// Whether the caller's supplementary groups stay.
+    pub keep_groups: bool,
 }
 
 /// A process that executes its command in a container; a child of the caller.
@@ -61,6 +63,7 @@ pub fn exec(request: ExecRequest) -> Result<Child> {
     };
     let mut plan = ProcessPlan::new(&request.process, filter, &request.clamp_rlimits)?;
     plan.preserve = request.preserve_fds;
+    plan.keep_groups = request.keep_groups;
     let join = Join { flags: foreign(request.pid)?, pidfd: request.pidfd, stdio: request.stdio };
     let (ours, theirs) = Channel::pair()?;
     let between = fork_between(&plan, &join, &theirs, &ours, request.cgroup)?;

@@ -37,13 +37,27 @@ pub(super) fn execute(
         }
         Err(error) => return error,
     };
-    match become_it(plan, keyring, stdio, terminal).and_then(|()| run(plan)) {
+    let ready = become_it(plan, keyring, stdio, terminal).and_then(|()| stay_mortal(plan, channel));
+    match ready.and_then(|()| run(plan)) {
         Ok(never) => match never {},
         Err(error) => {
             channel.fail(&error);
             process::exit_now(125)
         }
     }
+}
+
+/// From here on the death of the parent is this process's own. It comes after the change of user, which undoes it,
+/// and a parent that died before has closed its end of the channel.
+fn stay_mortal(plan: &ProcessPlan, channel: &Channel) -> Result<()> {
+    if !plan.die_with_parent {
+        return Ok(());
+    }
+    let _ = prctl::parent_death_signal(Some(rustix::process::Signal::KILL)); // a filter of the user's may forbid it
+    if channel.is_orphan() {
+        bail!("the process that makes the container died");
+    }
+    Ok(())
 }
 
 /// No value: an exec that succeeds does not return.
@@ -191,6 +205,9 @@ fn change_user(plan: &ProcessPlan) -> Result<()> {
 
 /// Where `setgroups` is denied (a namespace with one id) the list cannot be changed, and nothing was asked.
 fn set_groups(plan: &ProcessPlan) -> Result<()> {
+    if plan.keep_groups {
+        return Ok(());
+    }
     let groups: Vec<Gid> = plan.groups.iter().copied().map(Gid::from_raw).collect();
     match rustix::thread::set_thread_groups(&groups) {
         Err(Errno::PERM) if groups.is_empty() => Ok(()),

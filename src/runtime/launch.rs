@@ -50,6 +50,8 @@ pub struct Launch {
     pub keep_keyring: bool,
     /// Whether the root is moved and entered instead of pivoted to (`--no-pivot`, on an initramfs).
     pub no_pivot: bool,
+    /// Whether the kernel kills the container when the caller dies: who else would record its end?
+    pub die_with_parent: bool,
     /// How the start will be told.
     pub gate: Gate,
 }
@@ -72,6 +74,7 @@ impl Launch {
             init: false,
             keep_keyring: false,
             no_pivot: false,
+            die_with_parent: false,
             gate: Gate::Created,
         }
     }

@@ -47,6 +47,10 @@ pub(super) struct ProcessPlan {
     pub(super) init_arguments: Strings,
     /// Whether the process keeps the caller's session keyring.
     pub(super) keep_keyring: bool,
+    /// Whether the kernel kills the process when the one that made it dies.
+    pub(super) die_with_parent: bool,
+    /// Whether the caller's supplementary groups stay, mapped or not.
+    pub(super) keep_groups: bool,
 }
 
 /// A resource limit.
@@ -91,6 +95,8 @@ impl ProcessPlan {
             )
             .context("NUL in an argument")?,
             keep_keyring: false,
+            die_with_parent: false,
+            keep_groups: false,
         })
     }
 }

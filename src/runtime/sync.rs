@@ -146,6 +146,14 @@ impl Channel {
         }
     }
 
+    /// Whether nobody holds the other end any more.
+    pub(super) fn is_orphan(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut fds = [PollFd::new(&self.0, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut fds, Some(&now)).is_ok_and(|_| fds[0].revents().contains(PollFlags::HUP))
+    }
+
     /// Tells the other side why this one gives up.
     pub(super) fn fail(&self, failure: &Error) {
         let _ = self.send_with(Tag::Failed, &encode(failure), &[]); // nobody listens: nobody is left to tell

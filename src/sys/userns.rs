@@ -73,6 +73,19 @@ pub fn enter(uid: u32, gid: u32) -> Result<Stage> {
     Ok(stage)
 }
 
+/// Enters the stage in which another process of the same caller is: to share namespaces with what was made there.
+pub fn enter_with(pid: i32, uid: u32, gid: u32) -> Result<Stage> {
+    use rustix::fs::{Mode, OFlags};
+    let path = format!("/proc/{pid}/ns/user");
+    let namespace = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .with_context(|| format!("open `{path}`"))?;
+    process::setns(namespace.as_fd(), flags::NEWUSER)
+        .context("join the user namespace of another container")?;
+    process::unshare(flags::NEWNS).context("make a mount namespace")?;
+    INSIDE.store(true, Ordering::Relaxed);
+    Ok(plan(uid, gid))
+}
+
 /// The maps that [`enter`] would make.
 pub fn plan(uid: u32, gid: u32) -> Stage {
     let single = |reason: String| Stage {

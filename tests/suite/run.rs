@@ -14,7 +14,7 @@ fn exit_codes_are_the_containers_own_or_those_of_the_contract() {
         0,
         "pid 1 ignores TERM without a handler"
     );
-    let killed = run(&["sh", "-c", "sh -c 'kill -KILL $$'"]);
+    let killed = run(&["sh", "-c", "sleep 9 & kill -KILL $!; wait $!"]);
     assert_eq!(killed.status, 137, "{killed}");
     let missing = run(&["no-such-command"]);
     assert_eq!(missing.status, 127, "{missing}");

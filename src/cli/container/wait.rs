@@ -32,11 +32,15 @@ pub struct WaitArgs {
 impl WaitArgs {
     /// Waits for them.
     pub fn run(self, session: &Session) -> Result<()> {
-        let mut select = self.named.select();
-        select.ignore = self.ignore;
+        let select = self.named.select();
         let conditions = self.condition.iter().map(|word| Condition::parse(word)).collect::<Result<_>>()?;
-        let options =
-            WaitOptions { select, conditions, interval: self.interval, first: self.exit_first_match };
+        let options = WaitOptions {
+            select,
+            conditions,
+            interval: self.interval,
+            first: self.exit_first_match,
+            ignore: self.ignore,
+        };
         print_done(session, wait(session.ops()?, &options)?, |_, code| code.to_string())
     }
 }

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
+use super::network;
 use crate::base::error::{Context, Kind, Result, fail};
 use crate::base::fs;
 use crate::base::lock::{self, Lock};
 use crate::container::record::{State, Status};
 use crate::container::store::{Container, Store};
+use crate::ops::context::Context as Ops;
 use crate::runtime::cgroup;
 use crate::runtime::supervisor::{LOCK, Live};
 use crate::sys::{event, process};
@@ -98,6 +100,22 @@ fn open(live: &Live) -> Result<Option<OwnedFd>> {
     }
 }
 
+/// The supervisor of the first of these containers that lives, whose stage is to be entered.
+pub fn beside(ops: &Ops, ids: &[String]) -> Result<Option<i32>> {
+    if !ops.roots.rootless {
+        return Ok(None);
+    }
+    let store = ops.containers()?;
+    for id in ids {
+        if let Ok(container) = store.get(id)
+            && let Some(alive) = Alive::find(store, &container)?
+        {
+            return Ok(Some(alive.live.supervisor));
+        }
+    }
+    Ok(None)
+}
+
 /// Waits until the supervisor has cleaned up and let go of its lock.
 pub fn wait_for_supervisor(run: &Path) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
@@ -136,6 +154,9 @@ fn end(live: &Live) -> Result<()> {
         let _ = process::pidfd_send_signal(pidfd.as_fd(), 9); // gone already is as good
         event::wait_any(&[(pidfd.as_fd(), PollFlags::IN)], Some(PATIENCE))
             .context("wait for a container's process")?;
+    }
+    if let Ok(network) = serde_json::from_value::<network::Connection>(live.extra["network"].clone()) {
+        network.end()?;
     }
     if let Some(cgroup) = cgroup {
         cgroup.kill_all()?;

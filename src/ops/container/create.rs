@@ -12,6 +12,7 @@ use crate::ops::image::{self, PullOptions};
 use crate::ops::progress::Progress;
 use crate::ops::volumes;
 
+use super::alive;
 use super::rm::{self, RmOptions};
 
 /// A container that was made, with its lock held.
@@ -34,7 +35,7 @@ pub fn create(
 ) -> Result<Made> {
     let caller = Caller::current()?; // as seen from outside of the stage
     refuse_old_cidfile(options)?;
-    ops.enter_stage()?;
+    ops.enter_stage_with(alive::beside(ops, &shared_with(ops, options)?)?)?;
     // Until the record exists, nobody may remove the image it is made from.
     let image = if options.rootfs { None } else { Some(image::obtain(ops, &options.image, pull, progress)?) };
     let _images = ops.images().lock_shared()?;
@@ -79,6 +80,19 @@ fn make_volume(ops: &Ops, volume: &create::NewVolume) -> Result<()> {
         ignore: true,
     };
     volumes::create(ops, &wanted).map(drop)
+}
+
+/// The containers whose namespaces are to be joined, where they exist already.
+fn shared_with(ops: &Ops, options: &CreateOptions) -> Result<Vec<String>> {
+    let kinds = [&options.pid, &options.ipc, &options.uts, &options.cgroupns, &options.userns];
+    let modes = kinds.into_iter().flatten().chain(&options.network);
+    let names: Vec<&str> = modes.filter_map(|mode| mode.strip_prefix("container:")).collect();
+    if names.is_empty() || !ops.roots.rootless {
+        return Ok(Vec::new());
+    }
+    let store = ops.containers()?;
+    // A name that means nothing is told where it is used.
+    Ok(names.into_iter().filter_map(|name| store.resolve_id(name).ok()).collect())
 }
 
 fn refuse_old_cidfile(options: &CreateOptions) -> Result<()> {

@@ -72,7 +72,9 @@ fn launch(
     let config = wanted(&container.config, options);
     let identity = spec::user::resolve(&root_of(&alive)?, &config)?;
     let process = spec::process(&config, &identity, &spec::hostname(&config).0)?;
-    let granted = spec::caps::bounding(&config.security)?;
+    // The filter is the container's own, as with podman: --privileged gives capabilities only.
+    let own = &container.config;
+    let granted = spec::caps::bounding(&own.security)?;
     let mut cgroup = alive.cgroup()?;
     if let Some(cgroup) = &mut cgroup {
         cgroup.prepare()?;
@@ -85,7 +87,8 @@ fn launch(
         cgroup,
         preserve_fds: preserved(options.preserve_fds)?,
         filter: None,
-        seccomp: spec::filter(&config, &granted)?,
+        seccomp: spec::filter(own, &granted)?,
+        keep_groups: spec::keeps_groups(&config),
         clamp_rlimits: spec::clamped(&config.process.ulimits)?,
     })
 }
@@ -112,6 +115,10 @@ fn wanted(config: &Config, options: &ExecOptions) -> Config {
     process.command = options.command.clone();
     process.tty = options.tty;
     process.stdin_open = options.interactive;
+    let has_term = process.env.iter().any(|line| line.starts_with("TERM="));
+    if options.tty && !has_term {
+        process.env.push("TERM=xterm".into());
+    }
     process.env.extend(options.env.iter().cloned());
     if let Some(workdir) = &options.workdir {
         process.workdir = workdir.clone();

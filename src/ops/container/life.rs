@@ -78,6 +78,7 @@ impl Lifecycle for Life {
         let pid = created.pid;
         let pidfd = created.pidfd.try_clone().context("duplicate a pidfd")?;
         let master = created.master.take();
+        let namespace = created.network.take();
         attempt.cgroup = created.cgroup.as_ref().map(|cgroup| cgroup.location().clone());
         let namespace = created.network.take();
         attempt.created = Some(created);

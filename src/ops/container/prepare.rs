@@ -53,6 +53,7 @@ pub(super) fn prepare(ops: &Ops, container: &Container, stdio: Stdio, first: boo
     launch.filter = filter;
     launch.clamp_rlimits = built.clamp;
     launch.init = config.process.init;
+    launch.die_with_parent = true;
     Ok(launch)
 }
 

@@ -1,8 +1,9 @@
 //! `run` and `start`: make or find a container, start it, stay with it or leave it.
 
+use super::alive;
 use super::create::Made;
-use super::select::{Done, Selection};
-use super::start::{self, How};
+use super::select::{Done, Picked, Selection};
+use super::start::{self, How, Started};
 use crate::base::error::{Error, Result};
 use crate::base::error::{Kind, fail};
 use crate::container::store::Container;
@@ -32,25 +33,27 @@ pub fn run(ops: &Ops, made: Made, stay: Option<Stay>) -> Result<Outcome> {
     let Made { mut container, lock, .. } = made;
     start::check_passthrough(&container)?;
     let how = How { attach: stay.map(|stay| stay.attach), direct: container.config.auto_remove };
-    let handle = start::start(ops, &mut container, lock, how)?;
+    let started = start::start(ops, &mut container, lock, how)?;
     match stay {
-        Some(stay) => stay_with(ops, &container, handle, stay, None),
+        Some(stay) => {
+            stay_with(ops, &container, started.handle, Stay { attach: started.attach, ..stay }, None)
+        }
         None => Ok(Outcome::Background),
     }
 }
 
 /// `start`: starts containers that do not run; one that runs is fine unless it is to be attached to.
 pub fn start(ops: &Ops, select: &Selection) -> Result<Vec<Done<()>>> {
-    ops.enter_stage()?;
     let store = ops.containers()?;
     let picked = select.pick(store, |container| !container.is_alive())?;
+    enter_stage_for(ops, &picked)?;
     Ok(super::select::each(picked, |container| start_found(ops, container, How::default()).map(drop)))
 }
 
 /// `start --attach`: starts one container and stays with it.
 pub fn start_attached(ops: &Ops, select: &Selection, stay: Stay, keys: Option<&str>) -> Result<Outcome> {
-    ops.enter_stage()?;
     let mut picked = select.pick(ops.containers()?, |_| true)?;
+    enter_stage_for(ops, &picked)?;
     if picked.len() != 1 {
         return Err(fail(Kind::Usage, "only one container can be started and attached to at once"));
     }
@@ -60,12 +63,19 @@ pub fn start_attached(ops: &Ops, select: &Selection, stay: Stay, keys: Option<&s
         ..stay
     };
     match start_found(ops, &container, How { attach: Some(stay.attach), direct: false })? {
-        Some(handle) => stay_with(ops, &container, handle, stay, keys),
+        Some(Started { handle, attach }) => stay_with(ops, &container, handle, Stay { attach, ..stay }, keys),
         None => super::attach::attach_to(ops, &container, stay, keys),
     }
 }
 
-fn start_found(ops: &Ops, container: &Container, how: How) -> Result<Option<Handle>> {
+/// Enters the stage of what these containers share something with, or one of their own.
+fn enter_stage_for(ops: &Ops, picked: &[Picked]) -> Result<()> {
+    let depends = picked.iter().flatten().flat_map(|(_, container)| container.config.depends.clone());
+    let depends: Vec<String> = depends.collect();
+    ops.enter_stage_with(alive::beside(ops, &depends)?)
+}
+
+fn start_found(ops: &Ops, container: &Container, how: How) -> Result<Option<Started>> {
     let store = ops.containers()?;
     let held = store.lock(&container.config.id)?;
     let mut now = store.get(&container.config.id)?;
@@ -105,9 +115,9 @@ pub fn restart(
     time: Option<i64>,
     signal: Option<i32>,
 ) -> Result<Vec<Done<()>>> {
-    ops.enter_stage()?;
     let store = ops.containers()?;
     let picked = select.pick(store, |container| !running_only || container.is_alive())?;
+    enter_stage_for(ops, &picked)?;
     Ok(super::select::each(picked, |container| {
         super::stop::stop_one(store, container, signal, time)?;
         start_found(ops, container, How::default()).map(drop)

@@ -26,12 +26,20 @@ pub struct How {
     pub direct: bool,
 }
 
+/// A container that was started.
+pub struct Started {
+    /// The supervisor, as the command hears of it.
+    pub handle: Handle,
+    /// The streams that come through it.
+    pub attach: Attach,
+}
+
 /// Starts a container whose lock is held. From the moment that the supervisor's lock is taken it protects the
 /// container, and the container's own is free for the supervisor, which needs it to clean up.
 ///
 /// # Errors
 /// [`Kind::NoCommand`] and [`Kind::NotExecutable`] when the command cannot be executed; nothing stays behind then.
-pub fn start(ops: &Ops, container: &mut Container, held: Lock, how: How) -> Result<Handle> {
+pub fn start(ops: &Ops, container: &mut Container, held: Lock, how: How) -> Result<Started> {
     let store = ops.containers()?;
     alive::sweep(store, container)?;
     start_dependencies(ops, store, container)?;
@@ -40,12 +48,14 @@ pub fn start(ops: &Ops, container: &mut Container, held: Lock, how: How) -> Resu
     let lock = take_life(&run, &container.config.name)?;
     drop(held);
     let config = &container.config;
+    let streams = streams(container, how)?;
+    let attach = how.attach.map(|attach| relayed(attach, &streams));
     let plan = Plan {
         dir: run,
         lock,
-        streams: streams(container, how)?,
+        streams,
         log: logs::settings(store, config).unwrap_or_else(no_log),
-        attach: how.attach,
+        attach,
         size: config.process.tty.then(|| pty::size(rustix::stdio::stdin())).flatten(),
         timeout: (config.timeout > 0).then(|| Duration::from_secs(config.timeout)),
         preserve_fds: preserved(config.process.preserve_fds),
@@ -53,7 +63,18 @@ pub fn start(ops: &Ops, container: &mut Container, held: Lock, how: How) -> Resu
     };
     let mut handle = supervisor::spawn(plan)?;
     handle.wait_started()?;
-    Ok(handle)
+    Ok(Started { handle, attach: attach.unwrap_or_default() })
+}
+
+/// What is left for the command to copy: a stream that the container has itself must not be read by two.
+fn relayed(attach: Attach, streams: &Streams) -> Attach {
+    let Streams::Files { stdin, stdout, stderr } = streams else { return attach };
+    let relay = |stream: &Stream| matches!(stream, Stream::Relay);
+    Attach {
+        stdin: attach.stdin && relay(stdin),
+        stdout: attach.stdout && relay(stdout),
+        stderr: attach.stderr && relay(stderr),
+    }
 }
 
 /// Takes the lock that means alive. Somebody may hold it for a moment only to see whether it is free.

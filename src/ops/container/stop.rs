@@ -1,14 +1,16 @@
 //! `stop`, `kill`, `pause`, `unpause`: signals and the freezer.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::alive::{self, Alive};
 use super::select::{Done, Selection, each};
 use crate::base::error::{Context, Kind, Result, fail};
+use crate::base::lock;
 use crate::container::record::Status;
 use crate::container::store::{Container, Store};
 use crate::ops::context::Context as Ops;
-use crate::runtime::supervisor::{self, Live, Phase, Request};
+use crate::runtime::supervisor::{self, LOCK, Live, Phase, Request};
 
 /// How `stop` ends a container.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +34,7 @@ pub fn stop(ops: &Ops, options: &StopOptions) -> Result<Vec<Done<()>>> {
 pub fn stop_one(store: &Store, container: &Container, signal: Option<i32>, time: Option<i64>) -> Result<()> {
     let run = store.run_dir(&container.config.id);
     // Also while it waits to be restarted, when it has no process: no restart comes after this.
-    supervisor::control(&run, Request::NoRestart)?;
+    no_restart(&run)?;
     let Some(alive) = Alive::find(store, container)? else {
         return alive::wait_for_supervisor(&run);
     };
@@ -49,6 +51,14 @@ pub fn stop_one(store: &Store, container: &Container, signal: Option<i32>, time:
     }
     kill_now(&alive)?;
     alive::wait_for_supervisor(&run)
+}
+
+/// Calls restarts off. A supervisor that is gone, or goes while it is asked, restarts nothing.
+fn no_restart(run: &Path) -> Result<()> {
+    match supervisor::control(run, Request::NoRestart) {
+        Err(error) if lock::is_held(&run.join(LOCK))? => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// KILL, which nothing survives; a frozen container is thawed so that it can die.
@@ -82,7 +92,7 @@ pub fn kill(ops: &Ops, select: &Selection, signal: i32) -> Result<Vec<Done<()>>>
     Ok(each(picked, |container| {
         let alive = Alive::of(store, container)?;
         if signal == 9 {
-            supervisor::control(&alive.run, Request::NoRestart)?;
+            no_restart(&alive.run)?;
         }
         alive.signal(signal)?;
         if signal == 9 { thaw(&alive) } else { Ok(()) }

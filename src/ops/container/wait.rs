@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::select::{Done, Selection, each};
-use crate::base::error::Result;
-use crate::base::error::is_not_found;
+use crate::base::error::{Error, Result, is_not_found};
 use crate::container::record::Status;
 use crate::container::store::{Container, Store};
 use crate::ops::context::Context as Ops;
@@ -21,6 +20,8 @@ pub struct WaitOptions {
     pub interval: Duration,
     /// `--exit-first-match`: the first container that is there ends the wait.
     pub first: bool,
+    /// `--ignore`: what does not exist counts as ended, with code -1.
+    pub ignore: bool,
 }
 
 /// A state to wait for.
@@ -54,12 +55,18 @@ impl Condition {
 pub fn wait(ops: &Ops, options: &WaitOptions) -> Result<Vec<Done<i32>>> {
     let store = ops.containers()?;
     let picked = options.select.pick(store, |_| true)?;
+    let absent = |error: &Error| options.ignore && is_not_found(error);
     if !options.first {
-        return Ok(each(picked, |container| wait_one(store, container, options)));
+        let mut done = each(picked, |container| wait_one(store, container, options));
+        for one in done.iter_mut().filter(|one| one.result.as_ref().is_err_and(absent)) {
+            one.result = Ok(-1);
+        }
+        return Ok(done);
     }
     let (found, missing): (Vec<_>, Vec<_>) = picked.into_iter().partition(std::result::Result::is_ok);
-    if !missing.is_empty() {
-        return Ok(each(missing, |_| Ok(-1)));
+    if let Some(Err((name, error))) = missing.into_iter().next() {
+        let result = if absent(&error) { Ok(-1) } else { Err(error) };
+        return Ok(vec![Done { name, result }]);
     }
     let chosen: Vec<_> = found.into_iter().flatten().collect();
     loop {

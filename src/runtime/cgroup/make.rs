@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use oci_spec::runtime::LinuxResources;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::handle::{Handle, Location, remove_tree};
 use super::host::{Host, Layout, below};
@@ -191,11 +192,27 @@ fn take_over(dir: &Path, place: Place<'_>) -> Result<Vec<PathBuf>> {
     if matches!(place, Place::Exact(_)) {
         return Ok(Vec::new());
     }
-    if remove_tree(dir, Duration::from_millis(100)).is_err() {
+    end_processes(dir); // named by the container's id: only its own can be there
+    if remove_tree(dir, Duration::from_secs(2)).is_err() {
         let message = format!("cgroup `{}` is in use by other processes", dir.display());
         return Err(fail(Kind::InUse, message));
     }
     create(dir, Place::Exact(""))
+}
+
+/// Kills what is left in a cgroup; the removal that follows tells whether that worked.
+fn end_processes(dir: &Path) {
+    if write(&dir.join("cgroup.kill"), "1").is_ok() {
+        return;
+    }
+    let procs = fs::read_to_string(&dir.join("cgroup.procs")).unwrap_or_default();
+    for pid in procs.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
+        let _ = kill_process(pid, Signal::KILL); // it may have ended by itself
+    }
+    let freezer = dir.join("freezer.state");
+    if freezer.exists() {
+        let _ = write(&freezer, "THAWED"); // frozen, they would not die
+    }
 }
 
 /// Writes limits of v2. A controller that is not enabled down to here is enabled when its file is missing: where

@@ -389,6 +389,7 @@ impl Runtime<'_> {
             filter: None,
             seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().clone()),
             clamp_rlimits: Vec::new(),
+            keep_groups: false,
         })?;
         if let (Some(path), Some(master)) = (&options.console_socket, &child.master) {
             send_master(path, master)?;

@@ -34,6 +34,7 @@ fn number(kind: Kind) -> (u8, u8) {
         Kind::No => (6, 0),
         Kind::Exited(status) => (7, status),
         Kind::ClosedPipe => (8, 0),
+        Kind::Missing => (9, 0),
     }
 }
 
@@ -47,6 +48,7 @@ fn kind(number: (u8, u8)) -> Kind {
         (6, _) => Kind::No,
         (7, status) => Kind::Exited(status),
         (8, _) => Kind::ClosedPipe,
+        (9, _) => Kind::Missing,
         _ => Kind::Failed,
     }
 }
