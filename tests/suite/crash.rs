@@ -111,5 +111,5 @@ fn twenty_five_tags_at_once_are_twenty_five_tags() {
     for child in begun {
         assert!(child.wait_with_output().unwrap().status.success());
     }
-    assert_eq!(sandbox.line("images -q many").ok().lines().count(), 25);
+    assert_eq!(sandbox.line("images --noheading many").ok().lines().count(), 25);
 }
