@@ -80,7 +80,6 @@ impl Lifecycle for Life {
         let master = created.master.take();
         let namespace = created.network.take();
         attempt.cgroup = created.cgroup.as_ref().map(|cgroup| cgroup.location().clone());
-        let namespace = created.network.take();
         attempt.created = Some(created);
         attempt.network = network::connect(&self.container.config.network, pid, namespace, &run)?;
         if let Some(path) = &self.container.config.pid_file {
