@@ -71,6 +71,20 @@ pub fn set(sets: &Sets) -> SysResult<()> {
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
+/// Returns the bounding set: what this process and those it executes can have at most.
+pub fn bounding() -> u64 {
+    let mut set = 0;
+    for capability in 0..64u64 {
+        // SAFETY: PR_CAPBSET_READ takes the number of a capability only.
+        match unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0u64, 0u64, 0u64) } {
+            0 => {}
+            1 => set |= 1 << capability,
+            _ => break, // past the last capability this kernel knows
+        }
+    }
+    set
+}
+
 /// Drops every capability outside `keep` from the bounding set; must precede the loss of `CAP_SETPCAP`.
 pub fn bound(keep: u64) -> SysResult<()> {
     for capability in 0..64u64 {
@@ -107,5 +121,7 @@ mod tests {
     fn reads_its_own_sets() {
         let sets = get().unwrap();
         assert_eq!(sets.effective & !sets.permitted, 0);
+        assert_eq!(sets.permitted & !bounding(), 0);
+        assert_ne!(bounding(), 0);
     }
 }
