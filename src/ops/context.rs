@@ -69,7 +69,8 @@ impl Context {
     pub fn layers(&self) -> Result<&layer::Store> {
         if self.layers.get().is_none() {
             let driver = self.options.storage_driver.as_deref().map(str::parse).transpose()?;
-            let options = layer::Options { driver, rootless: self.roots.rootless };
+            let rootless = self.roots.rootless || userns::restricted();
+            let options = layer::Options { driver, rootless };
             let store = layer::Store::open(&self.roots.root, options)?;
             let _ = self.layers.set(store); // empty until now, and one thread only
         }

@@ -83,7 +83,7 @@ impl ContainerPlan {
         let Some(linux) = spec.linux() else { bail!("the specification has no `linux` section") };
         let Some(process) = spec.process() else { bail!("the specification has no `process` section") };
         let (new, join) = namespaces(linux, launch.join)?;
-        let in_user = new & flags::NEWUSER != 0 || joins(&join, flags::NEWUSER) || userns::in_stage();
+        let in_user = new & flags::NEWUSER != 0 || joins(&join, flags::NEWUSER) || userns::restricted();
         let filter = match (launch.filter, linux.seccomp()) {
             (Some(filter), _) => Some(filter),
             (None, Some(seccomp)) => Some(seccomp::compile(seccomp).context("compile the seccomp filter")?),

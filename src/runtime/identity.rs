@@ -118,7 +118,7 @@ fn become_it(
 /// Writes an `oom_score_adj`; lowering it is root's alone, so an unprivileged caller keeps what it has.
 pub(super) fn set_oom_score(path: &Path, score: i32) -> Result<()> {
     match userns::write_proc(path, score.to_string().as_bytes()) {
-        Err(Errno::ACCESS | Errno::PERM) if userns::in_stage() => Ok(()),
+        Err(Errno::ACCESS | Errno::PERM) if userns::restricted() => Ok(()),
         done => done.with_context(|| format!("set the OOM score to {score}")),
     }
 }

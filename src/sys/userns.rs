@@ -57,6 +57,14 @@ pub fn in_stage() -> bool {
     INSIDE.load(Ordering::Relaxed)
 }
 
+/// Returns whether this process lives in a user namespace, of its own making or of somebody above (a container):
+/// root there has no power over the host's devices, attributes and file systems.
+pub fn restricted() -> bool {
+    /// `PROC_USER_INIT_INO`, the host's user namespace on every kernel since 3.8.
+    const INITIAL: u64 = 0xEFFF_FFFD;
+    in_stage() || rustix::fs::stat("/proc/self/ns/user").is_ok_and(|stat| stat.st_ino != INITIAL)
+}
+
 /// Enters the stage for the caller `uid`:`gid` (of the namespace the command was started in).
 ///
 /// Afterwards this process is uid 0 there, with all capabilities over it, in a mount namespace of its own in

@@ -7,6 +7,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat, statfs};
 use super::Manager;
 use crate::base::error::Result;
 use crate::base::fs;
+use crate::sys::userns;
 
 /// Where distributions mount them.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -71,11 +72,7 @@ pub fn detect() -> Result<Host> {
 
 /// Root of a user namespace is nobody to the host's files.
 fn rootless() -> bool {
-    if !rustix::process::geteuid().is_root() {
-        return true;
-    }
-    let map = fs::read_to_string(Path::new("/proc/self/uid_map")).unwrap_or_default();
-    map.split_whitespace().ne(["0", "0", "4294967295"])
+    !rustix::process::geteuid().is_root() || userns::restricted()
 }
 
 /// Parses /proc/PID/cgroup: `ID:CONTROLLERS:PATH`; v2 is `0::PATH`.
