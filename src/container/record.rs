@@ -3,6 +3,10 @@
 //! `config.json` is written once by `create` (only `rename` and `update` replace it), `state.json` at every
 //! change of life. Both carry a version; unknown fields of a newer minor version are ignored.
 
+mod mounts;
+mod resources;
+mod state;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -10,6 +14,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::base::digest::Digest;
+
+pub use mounts::{Device, Mount, MountOptions, MountSource};
+pub use resources::{Network, NetworkMode, PortMapping, Resources};
+pub use state::{State, Status};
 
 /// The version of both records.
 pub const VERSION: u32 = 1;
@@ -287,211 +295,6 @@ pub enum Seccomp {
     Profile(PathBuf),
 }
 
-/// One mount that a flag or the image asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Mount {
-    /// Absolute and clean path in the container.
-    pub target: String,
-    /// What is mounted.
-    pub source: MountSource,
-    /// How.
-    #[serde(default)]
-    pub options: MountOptions,
-}
-
-/// What a mount shows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MountSource {
-    /// A path of the host.
-    Bind(PathBuf),
-    /// A named or anonymous volume.
-    Volume {
-        /// Its name.
-        name: String,
-        /// Made for this container alone: removed with it (`--rm`, `rm -v`).
-        anonymous: bool,
-    },
-    /// Fresh memory; `options.extra` holds size= and mode=.
-    Tmpfs,
-    /// An image's root file system.
-    Image {
-        /// Image id.
-        id: Digest,
-        /// Its layers, lowest first.
-        layers: Vec<Digest>,
-    },
-    /// A new devpts instance.
-    Devpts,
-    /// A ramfs.
-    Ramfs,
-}
-
-/// Options of a mount; `None` leaves the default of its type.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct MountOptions {
-    /// `ro`
-    pub read_only: bool,
-    /// `rshared`, `rslave`, `rprivate`, `shared`, `slave`, `private`, `unbindable`, `runbindable`.
-    pub propagation: Option<String>,
-    /// `bind` instead of the default `rbind`.
-    pub non_recursive: bool,
-    /// Kernel flags spelled as mount(8) does: `nosuid`, `nodev`, `noexec`, `suid`, `noatime`…
-    pub flags: Vec<String>,
-    /// `U`: change the owner of the source to the container's user.
-    pub chown: bool,
-    /// `z` (shared) or `Z` (private) SELinux relabelling.
-    pub relabel: Option<char>,
-    /// `O`: an overlay over the source; changes end with the container unless upperdir= says otherwise.
-    pub overlay: bool,
-    /// `upperdir=` of an overlay.
-    pub upper: Option<PathBuf>,
-    /// `workdir=` of an overlay.
-    pub work: Option<PathBuf>,
-    /// `idmap` with its optional map text.
-    pub idmap: Option<String>,
-    /// `copy`/`nocopy`: fill a new volume from the image.
-    pub copy_up: Option<bool>,
-    /// `subpath=`
-    pub subpath: Option<PathBuf>,
-    /// `no-dereference`: a symbolic link is shown itself, not what it points to.
-    pub no_dereference: bool,
-    /// File system options (`size=64m`, `mode=1777`).
-    pub extra: Vec<String>,
-}
-
-/// A device of the host.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Device {
-    /// Path on the host.
-    pub host: PathBuf,
-    /// Path in the container.
-    pub container: PathBuf,
-    /// Subset of `rwm`.
-    pub access: String,
-}
-
-/// Limits, in the units of the OCI runtime specification (bytes, microseconds, shares).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Resources {
-    /// `--memory`
-    pub memory: Option<i64>,
-    /// `--memory-reservation`
-    pub memory_reservation: Option<i64>,
-    /// `--memory-swap`: memory plus swap; -1 unlimited.
-    pub memory_swap: Option<i64>,
-    /// `--memory-swappiness`
-    pub memory_swappiness: Option<u64>,
-    /// `--oom-kill-disable`
-    pub oom_kill_disable: bool,
-    /// `--cpu-shares`
-    pub cpu_shares: Option<u64>,
-    /// `--cpu-quota` or from `--cpus`, microseconds.
-    pub cpu_quota: Option<i64>,
-    /// `--cpu-period`, microseconds.
-    pub cpu_period: Option<u64>,
-    /// `--cpu-rt-runtime`
-    pub cpu_rt_runtime: Option<i64>,
-    /// `--cpu-rt-period`
-    pub cpu_rt_period: Option<u64>,
-    /// `--cpuset-cpus`
-    pub cpuset_cpus: String,
-    /// `--cpuset-mems`
-    pub cpuset_mems: String,
-    /// `--pids-limit`; -1 unlimited, `None` the default.
-    pub pids_limit: Option<i64>,
-    /// `--blkio-weight`, 10..1000.
-    pub blkio_weight: Option<u16>,
-    /// `--blkio-weight-device`: path and weight.
-    pub blkio_weight_device: Vec<(PathBuf, u64)>,
-    /// `--device-read-bps`: path and bytes a second.
-    pub device_read_bps: Vec<(PathBuf, u64)>,
-    /// `--device-write-bps`
-    pub device_write_bps: Vec<(PathBuf, u64)>,
-    /// `--device-read-iops`
-    pub device_read_iops: Vec<(PathBuf, u64)>,
-    /// `--device-write-iops`
-    pub device_write_iops: Vec<(PathBuf, u64)>,
-    /// `--device-cgroup-rule`, as typed, checked.
-    pub device_cgroup_rules: Vec<String>,
-    /// `--shm-size`, bytes.
-    pub shm_size: u64,
-    /// `--cgroup-conf`
-    pub unified: BTreeMap<String, String>,
-    /// `--cgroup-parent`
-    pub cgroup_parent: Option<String>,
-    /// `--cgroups`: `enabled`, `disabled`, `no-conmon`, `split`.
-    pub cgroups: String,
-}
-
-/// Network mode, names and files.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Network {
-    /// How the network namespace is had.
-    pub mode: NetworkMode,
-    /// `--publish`
-    pub ports: Vec<PortMapping>,
-    /// `--expose` and the image's, `80/tcp`.
-    pub exposed: Vec<String>,
-    /// `--publish-all`
-    pub publish_all: bool,
-    /// `--hostname`; empty for the default.
-    pub hostname: String,
-    /// `--add-host`, `name:ip`.
-    pub hosts: Vec<String>,
-    /// `--dns`; `none` leaves /etc/resolv.conf alone.
-    pub dns: Vec<String>,
-    /// `--dns-search`
-    pub dns_search: Vec<String>,
-    /// `--dns-option`
-    pub dns_options: Vec<String>,
-    /// `--hosts-file`: a path, `image`, `none`; empty for the host's.
-    pub hosts_file: String,
-    /// `--no-hosts`
-    pub no_hosts: bool,
-    /// `--no-hostname`
-    pub no_hostname: bool,
-}
-
-/// `--network`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NetworkMode {
-    /// Own namespace with loopback and nothing else.
-    #[default]
-    None,
-    /// The host's.
-    Host,
-    /// Own namespace with loopback; the issue of networking makes it a bridge for root.
-    Private,
-    /// Own namespace, connected by pasta; its extra arguments.
-    Pasta(Vec<String>),
-    /// Own namespace, connected by slirp4netns; its options.
-    Slirp4netns(Vec<String>),
-    /// That of another container, by full id.
-    Container(String),
-    /// The namespace at this path.
-    Path(PathBuf),
-}
-
-/// One `--publish`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PortMapping {
-    /// Address to bind; empty for all.
-    pub host_ip: String,
-    /// First port of the host; 0 picks one.
-    pub host_port: u16,
-    /// First port in the container.
-    pub container_port: u16,
-    /// How many.
-    pub range: u16,
-    /// `tcp`, `udp` or `sctp`.
-    pub protocol: String,
-}
-
 /// Logging.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -561,118 +364,33 @@ pub struct HealthCheck {
     pub retries: u32,
 }
 
-/// `state.json`: what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct State {
-    /// [`VERSION`].
-    pub version: u32,
-    /// The last state that was written; liveness is decided by the lock, not by this.
-    pub status: Status,
-    /// Pid of the init process as the host sees it; 0 when none. From `live.json` while alive.
-    pub pid: i32,
-    /// When it was last started.
-    pub started: Option<Timestamp>,
-    /// When it last ended.
-    pub finished: Option<Timestamp>,
-    /// 128+n for a signal.
-    pub exit_code: i32,
-    /// The kernel killed it for memory.
-    pub oom_killed: bool,
-    /// Why it could not be started.
-    pub error: String,
-    /// How often the restart policy started it again.
-    pub restarts: u32,
-    /// `stop` or `kill` asked for the end: `unless-stopped` and `always` do not restart.
-    pub stopped_by_user: bool,
-    /// Filled volumes and prepared files once.
-    pub initialised: bool,
-    /// The ports in force, host ports resolved.
-    pub ports: Vec<PortMapping>,
-}
-
-/// Where in its life a container is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Made, never started.
-    #[default]
-    Created,
-    /// `init`: set up, its process waits.
-    Initialized,
-    /// Alive.
-    Running,
-    /// Frozen.
-    Paused,
-    /// Between a stop signal and the end.
-    Stopping,
-    /// Ended.
-    Exited,
-    /// Being removed.
-    Removing,
-}
-
-impl Status {
-    /// The lower-case word that filters and listings use.
-    pub fn word(self) -> &'static str {
-        match self {
-            Status::Created => "created",
-            Status::Initialized => "initialized",
-            Status::Running => "running",
-            Status::Paused => "paused",
-            Status::Stopping => "stopping",
-            Status::Exited => "exited",
-            Status::Removing => "removing",
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            version: VERSION,
+            id: String::new(),
+            name: String::new(),
+            created: Timestamp::UNIX_EPOCH,
+            rootfs: RootFs::default(),
+            process: Process::default(),
+            namespaces: Namespaces::default(),
+            security: Security::default(),
+            mounts: Vec::new(),
+            devices: Vec::new(),
+            resources: Resources { shm_size: 65_536_000, cgroups: "enabled".into(), ..Resources::default() },
+            network: Network::default(),
+            log: Log::default(),
+            restart: RestartPolicy::No,
+            auto_remove: false,
+            auto_remove_image: false,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            health: None,
+            depends: Vec::new(),
+            timeout: 0,
+            pid_file: None,
+            cid_file: None,
+            create_command: Vec::new(),
         }
     }
 }
-
-macro_rules! default_by_hand {
-    ($type:ident { $($field:ident : $value:expr),* $(,)? }) => {
-        impl Default for $type {
-            fn default() -> Self { $type { $($field: $value),* } }
-        }
-    };
-}
-
-default_by_hand!(Config {
-    version: VERSION,
-    id: String::new(),
-    name: String::new(),
-    created: Timestamp::UNIX_EPOCH,
-    rootfs: RootFs::default(),
-    process: Process::default(),
-    namespaces: Namespaces::default(),
-    security: Security::default(),
-    mounts: Vec::new(),
-    devices: Vec::new(),
-    resources: Resources { shm_size: 65_536_000, cgroups: "enabled".into(), ..Resources::default() },
-    network: Network::default(),
-    log: Log::default(),
-    restart: RestartPolicy::No,
-    auto_remove: false,
-    auto_remove_image: false,
-    labels: BTreeMap::new(),
-    annotations: BTreeMap::new(),
-    health: None,
-    depends: Vec::new(),
-    timeout: 0,
-    pid_file: None,
-    cid_file: None,
-    create_command: Vec::new(),
-});
-
-default_by_hand!(State {
-    version: VERSION,
-    status: Status::Created,
-    pid: 0,
-    started: None,
-    finished: None,
-    exit_code: 0,
-    oom_killed: false,
-    error: String::new(),
-    restarts: 0,
-    stopped_by_user: false,
-    initialised: false,
-    ports: Vec::new(),
-});

@@ -7,9 +7,8 @@ use clap::Args;
 use crate::base::error::{Result, bail};
 use crate::base::fs::{self, Durability};
 use crate::cli::names;
-use crate::cli::pull_source::Source;
+use crate::cli::pull_source::{Reach, Source};
 use crate::cli::session::Session;
-use crate::cli::values::go_bool;
 use crate::layer::codec::Compression;
 use crate::ops::image::{ManifestFormat, PushOptions, push};
 use crate::ui::progress;
@@ -35,30 +34,11 @@ pub struct PushArgs {
     /// Say nothing
     #[arg(short, long)]
     quiet: bool,
-    /// File of registry logins
-    #[arg(long, value_name = "PATH", env = "REGISTRY_AUTH_FILE", hide_env = true)]
-    authfile: Option<PathBuf>,
-    /// Login for the registry: USER[:PASSWORD]
-    #[arg(long)]
-    creds: Option<String>,
-    /// Directory of certificates for the registry
-    #[arg(long, value_name = "DIR")]
-    cert_dir: Option<PathBuf>,
-    /// Demand https with a valid certificate
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool)]
-    tls_verify: Option<bool>,
-    /// How often to try again when the registry fails
-    #[arg(long, value_name = "N")]
-    retry: Option<u32>,
-    /// How long to wait between tries
-    #[arg(long, value_name = "DURATION")]
-    retry_delay: Option<String>,
+    #[command(flatten)]
+    reach: Reach,
     /// Leave signatures out; dhow pushes none
     #[arg(long)]
     remove_signatures: bool,
-    // Docker's, without effect there too unless signing is switched on.
-    #[arg(long, hide = true)]
-    disable_content_trust: bool,
     /// Image, by name or id
     #[arg(value_name = "IMAGE", add = names::images())]
     image: String,
@@ -77,15 +57,7 @@ impl PushArgs {
         {
             bail!("push to `{to}`: not supported yet; `save --format` writes archives and directories");
         }
-        let source = Source {
-            authfile: self.authfile,
-            creds: self.creds,
-            cert_dir: self.cert_dir,
-            tls_verify: self.tls_verify,
-            retry: self.retry,
-            retry_delay: self.retry_delay,
-            ..Source::default()
-        };
+        let source = Source { reach: self.reach, ..Source::default() };
         let compression = |word: &str| if word == "zstd" { Compression::Zstd } else { Compression::Gzip };
         let format = |word: &str| if word == "v2s2" { ManifestFormat::Docker } else { ManifestFormat::Oci };
         let options = PushOptions {

@@ -1,12 +1,10 @@
 //! Where the root file system comes from.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use crate::base::error::Result;
 use crate::cli::global::check_runtime;
-use crate::cli::values::go_bool;
+use crate::cli::pull_source::{Reach, Which};
 use crate::ops::create::CreateOptions;
 
 #[derive(Debug, Args)]
@@ -16,36 +14,10 @@ pub(super) struct ImageArgs {
     #[arg(long, value_name = "POLICY",
           value_parser = ["missing", "always", "newer", "never", "true", "false"])]
     pull: Option<String>,
-    /// Platform of the image: OS/ARCH[/VARIANT]
-    #[arg(long, value_name = "PLATFORM")]
-    platform: Option<String>,
-    /// Architecture of the image, instead of this machine's
-    #[arg(long)]
-    arch: Option<String>,
-    /// Operating system of the image, instead of linux
-    #[arg(long)]
-    os: Option<String>,
-    /// Variant of the architecture
-    #[arg(long)]
-    variant: Option<String>,
-    /// File of registry logins
-    #[arg(long, value_name = "PATH", env = "REGISTRY_AUTH_FILE", hide_env = true)]
-    authfile: Option<PathBuf>,
-    /// Login for the registry: USER[:PASSWORD]
-    #[arg(long, value_name = "CREDS")]
-    creds: Option<String>,
-    /// Directory of certificates for the registry
-    #[arg(long, value_name = "DIR")]
-    cert_dir: Option<PathBuf>,
-    /// Demand https with a valid certificate
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool)]
-    tls_verify: Option<bool>,
-    /// How often to try again when the registry fails
-    #[arg(long, value_name = "N")]
-    retry: Option<u32>,
-    /// How long to wait between tries
-    #[arg(long, value_name = "DURATION")]
-    retry_delay: Option<String>,
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    reach: Reach,
     /// Say nothing while the image is pulled
     #[arg(short, long)]
     quiet: bool,
@@ -55,9 +27,6 @@ pub(super) struct ImageArgs {
     /// What becomes of the image's volumes: anonymous, tmpfs or ignore
     #[arg(long, value_name = "MODE")]
     image_volume: Option<String>,
-    // Docker's, without effect there too unless signing is switched on.
-    #[arg(long, hide = true)]
-    disable_content_trust: bool,
     #[arg(long, value_name = "NAME", hide = true)]
     runtime: Option<String>,
 }
@@ -70,16 +39,16 @@ impl ImageArgs {
             "false" => "missing".into(),
             _ => policy,
         });
-        options.platform = self.platform;
-        options.arch = self.arch;
-        options.os = self.os;
-        options.variant = self.variant;
-        options.authfile = self.authfile;
-        options.creds = self.creds;
-        options.cert_dir = self.cert_dir;
-        options.tls_verify = self.tls_verify;
-        options.retry = self.retry;
-        options.retry_delay = self.retry_delay;
+        options.platform = self.which.platform;
+        options.arch = self.which.arch;
+        options.os = self.which.os;
+        options.variant = self.which.variant;
+        options.authfile = self.reach.authfile;
+        options.creds = self.reach.creds;
+        options.cert_dir = self.reach.cert_dir;
+        options.tls_verify = self.reach.tls_verify;
+        options.retry = self.reach.retry;
+        options.retry_delay = self.reach.retry_delay;
         options.quiet = self.quiet;
         options.rootfs = self.rootfs;
         options.image_volume = self.image_volume;
