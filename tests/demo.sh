@@ -13,8 +13,9 @@ else
         command -v "$program" >/dev/null || missing="${missing:-} $program"
     done
     if [ -n "${missing:-}" ]; then
-        echo "missing:$missing"
-        echo "install them with: sudo tests/setup.sh (Debian: docker-registry uidmap busybox-static curl)"
+        echo "make demo needs programs that are not installed:$missing" >&2
+        echo "a Rust toolchain is at https://rustup.rs, for the rest: sudo tests/setup.sh" >&2
+        echo "(on Debian: apt install docker-registry uidmap busybox-static curl)" >&2
         exit 1
     fi
 fi
@@ -24,7 +25,7 @@ make -s build
 
 stage=$(mktemp -d /tmp/dhow-demo.XXXXXX)
 registry=
-trap 'if [ -n "$registry" ]; then kill "$registry"; fi; rm -rf "$stage/dhow" "$stage/registry"; rmdir "$stage" 2>/dev/null || true' EXIT
+trap 'if [ -n "$registry" ]; then kill "$registry"; wait "$registry" 2>/dev/null || true; fi; rm -rf "$stage/dhow" "$stage/registry"; rmdir "$stage" 2>/dev/null || true' EXIT
 chmod 0755 "$stage"
 install -m 0755 target/x86_64-unknown-linux-musl/release/dhow "$stage/dhow"
 

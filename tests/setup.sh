@@ -2,9 +2,10 @@
 # Makes this machine ready for `make test` and `make bench`: packages, an unprivileged user with sub-ids,
 # device modes as distributions have them. Needs root; safe to run again.
 set -euo pipefail
+[ "$(id -u)" = 0 ] || { echo "tests/setup.sh installs packages and makes a user: run it as root" >&2; exit 1; }
 
 packages=(busybox-static docker-registry uidmap strace tmux openssl apache2-utils zstd xz-utils bzip2 curl
-          ca-certificates util-linux gcc libc6-dev e2fsprogs)
+          ca-certificates util-linux passwd procps tar diffutils make gcc libc6-dev e2fsprogs)
 [ "${1:-}" = bench ] && packages+=(podman crun bubblewrap hyperfine skopeo)
 
 missing=()
@@ -18,6 +19,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+command -v rustup >/dev/null || { echo "no Rust toolchain: install one from https://rustup.rs" >&2; exit 1; }
 rustup target list --installed 2>/dev/null | grep -qx x86_64-unknown-linux-musl ||
     rustup target add x86_64-unknown-linux-musl
 rustup component list --installed 2>/dev/null | grep -q '^clippy' || rustup component add clippy rustfmt
