@@ -1,4 +1,4 @@
-# dhow: make, make demo, make test, make bench, make docs, make lint, make install
+# dhow: make, make demo, make test, make bench, make docs, make lint, make install; see each line below
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -6,7 +6,7 @@ TARGET  := x86_64-unknown-linux-musl
 BINARY  := target/$(TARGET)/release/dhow
 CARGO   ?= cargo
 
-.PHONY: all build demo test bench docs lint install uninstall clean
+.PHONY: all build demo test bench docs lint audit fuzz install uninstall clean
 
 all: build
 
@@ -28,10 +28,18 @@ docs: ## man pages and completions, from the command line's own definition
 	rm -f man/dhow*.1
 	target/$(TARGET)/debug/dhow docs .
 
-lint: ## format, lints, licences where cargo-deny is installed
+lint: ## format, lints, and licences and bans where cargo-deny is installed
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo "cargo-deny is not installed: skipped"; fi
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --offline check bans licenses sources; \
+	else echo "cargo-deny is not installed: licences and bans not checked"; fi
+
+audit: ## known advisories about dependencies; fetches the database
+	$(CARGO) deny check advisories
+
+fuzz: ## every fuzz target for ten seconds (needs cargo-fuzz and a nightly toolchain)
+	for target in $$(cd fuzz/fuzz_targets && ls | sed 's/\.rs$$//'); do \
+		$(CARGO) +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=10 || exit 1; done
 
 install: ## into $(DESTDIR)$(PREFIX)
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/dhow

@@ -46,7 +46,7 @@ as_user() (
         DHOW_TEST_DIR="$stage/user" "$stage/suite" "$@"
 )
 
-part "unit tests" cargo test --locked --lib --bins --test architecture
+part "unit tests" cargo test --locked --lib --bins --test architecture --test parsers
 if [ "$(id -u)" = 0 ]; then
     part "suite as root" as_root "$@"
     part "suite rootless, as $user" as_user "$@"

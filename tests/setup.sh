@@ -5,8 +5,9 @@ set -euo pipefail
 [ "$(id -u)" = 0 ] || { echo "tests/setup.sh installs packages and makes a user: run it as root" >&2; exit 1; }
 
 packages=(busybox-static docker-registry uidmap strace tmux openssl apache2-utils zstd xz-utils bzip2 curl
-          ca-certificates util-linux passwd procps tar diffutils make gcc libc6-dev e2fsprogs)
-[ "${1:-}" = bench ] && packages+=(podman crun bubblewrap hyperfine skopeo)
+          ca-certificates util-linux passwd procps tar diffutils make skopeo dbus-daemon
+          passt gcc libc6-dev e2fsprogs)
+[ "${1:-}" = bench ] && packages+=(podman crun bubblewrap hyperfine)
 
 missing=()
 for package in "${packages[@]}"; do

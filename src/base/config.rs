@@ -151,6 +151,11 @@ impl Containers {
         }
         decode(merged)
     }
+
+    /// What one file's text says.
+    pub fn parse(text: &str) -> Result<Containers> {
+        decode(parse_table(Path::new("containers.conf"), text.as_bytes())?)
+    }
 }
 
 fn decode(merged: Table) -> Result<Containers> {

@@ -1,0 +1,77 @@
+//! One function a parser: takes any bytes, must never panic and must end. The fuzz targets call them with what the
+//! fuzzer finds, `tests/parsers.rs` with what proptest makes.
+
+use dhow::base::config::Containers;
+use dhow::container::parse;
+use dhow::layer::tar::{Feed, Reader};
+use dhow::registry::config::Registries;
+use dhow::registry::reference::Reference;
+use dhow::runtime::seccomp::{Profile, compile};
+
+fn text(data: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(data)
+}
+
+/// An image reference; what parses must parse again from its full form, to the same.
+pub(crate) fn reference(data: &[u8]) {
+    if let Ok(parsed) = Reference::parse(&text(data)) {
+        let full = parsed.full();
+        let again = Reference::parse(&full).ok();
+        assert_eq!(again.map(|again| again.full()), Some(full), "a full reference means itself");
+    }
+}
+
+/// The entries of a layer's tar, contents read in small pieces.
+pub(crate) fn tar_entries(data: &[u8]) {
+    let mut pieces = data.chunks(4096);
+    let feed = Feed::new(move |_| Ok(pieces.next().map(<[u8]>::to_vec)));
+    let mut reader = Reader::new(feed, None);
+    // Each entry takes a block of input at least, so that this ends.
+    while let Ok(Some(_)) = reader.next_entry() {
+        while let Ok(piece) = reader.content(512) {
+            if piece.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+/// `--mount` and `--tmpfs`.
+pub(crate) fn mount(data: &[u8]) {
+    let text = text(data);
+    let _ = parse::mount::parse(&text);
+    let _ = parse::mount::parse_tmpfs(&text);
+}
+
+/// `-v` and `--volumes-from`.
+pub(crate) fn volume(data: &[u8]) {
+    let text = text(data);
+    let _ = parse::volume::parse(&text);
+    let _ = parse::volume::parse_from(&text);
+}
+
+/// Environment and label files.
+pub(crate) fn env_file(data: &[u8]) {
+    let text = text(data);
+    let _ = parse::env::parse_file(&text);
+    let _ = parse::env::parse_label_file(&text);
+}
+
+/// A seccomp profile; what parses is resolved and compiled too.
+pub(crate) fn seccomp_profile(data: &[u8]) {
+    if let Ok(profile) = Profile::parse(&text(data))
+        && let Ok(spec) = profile.resolve(&Default::default())
+    {
+        let _ = compile(&spec);
+    }
+}
+
+/// `registries.conf`.
+pub(crate) fn registries_conf(data: &[u8]) {
+    let _ = Registries::default().add(&text(data));
+}
+
+/// `containers.conf`.
+pub(crate) fn containers_conf(data: &[u8]) {
+    let _ = Containers::parse(&text(data));
+}
