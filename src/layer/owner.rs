@@ -12,7 +12,7 @@ pub fn change_owner(path: &Path, uid: u32, gid: u32) -> Result<()> {
     let top = top.with_context(|| format!("open `{}`", path.display()))?;
     let stat = file::stat(&top)?;
     if (stat.st_uid, stat.st_gid) != (uid, gid) {
-        file::chown(&top, uid, gid)?;
+        file::chown_path(&top, uid, gid)?;
     }
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         return Ok(());

@@ -95,6 +95,11 @@ pub enum Source {
         /// The overlay's own directory beside `upper`.
         work: Option<PathBuf>,
     },
+    /// `/dev/shm` of the process that this one shares its IPC namespace with.
+    SharedMemory {
+        /// That process.
+        pid: i32,
+    },
     /// An image's root file system.
     Image {
         /// Its layers, lowest first.
@@ -113,6 +118,9 @@ pub fn capabilities(config: &Config) -> Vec<String> {
     names.sort();
     names
 }
+
+/// The sysctl that `--domainname` stands for.
+const DOMAINNAME: &str = "kernel.domainname";
 
 /// Builds the specification.
 pub fn build(context: &SpecContext<'_>) -> Result<Built> {
@@ -134,6 +142,7 @@ pub fn build(context: &SpecContext<'_>) -> Result<Built> {
         .build()
         .context("assemble the specification")?;
     spec.set_hostname(set_hostname.then_some(hostname));
+    spec.set_domainname(config.security.sysctls.get(DOMAINNAME).cloned());
     Ok(Built {
         spec,
         prepared,
@@ -245,12 +254,21 @@ fn selinux(config: &Config) -> Result<Option<lsm::Labels>> {
 fn linux(context: &SpecContext<'_>, granted: &oci_spec::runtime::Capabilities) -> Result<Linux> {
     let config = context.config;
     let devices = resources::devices(config)?;
+    let bound: Vec<&Path> = config
+        .devices
+        .iter()
+        .filter(|d| mounts::is_bound(context, d))
+        .map(|d| d.container.as_path())
+        .collect();
+    let made: Vec<_> =
+        devices.iter().filter(|device| !bound.contains(&device.path().as_path())).cloned().collect();
     let (masked, read_only) = masks::paths(&config.security);
-    let sysctl: HashMap<String, String> = config.security.sysctls.clone().into_iter().collect();
+    let mut sysctl: HashMap<String, String> = config.security.sysctls.clone().into_iter().collect();
+    sysctl.remove(DOMAINNAME); // by its system call: the file is closed to a user namespace
     let mut builder = LinuxBuilder::default()
         .namespaces(namespaces::list(context)?)
         .resources(resources::limits(config, &devices, context.default_pids)?)
-        .devices(devices)
+        .devices(made)
         .masked_paths(masked)
         .readonly_paths(read_only)
         .sysctl(sysctl);

@@ -193,7 +193,13 @@ fn namespaces(
             continue;
         }
         match namespace.path() {
-            Some(path) if !path.as_os_str().is_empty() => join.push((flag, plan::open_namespace(path)?)),
+            Some(path) if !path.as_os_str().is_empty() => {
+                let opened = plan::open_namespace(path)?;
+                // The kernel refuses to join the user namespace that one is in.
+                if flag != flags::NEWUSER || !plan::is_own(&opened, "user")? {
+                    join.push((flag, opened));
+                }
+            }
             _ => new |= flag,
         }
     }

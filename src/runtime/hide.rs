@@ -195,10 +195,11 @@ pub(super) fn mount_cgroup(root: &RootBuilder, plan: &MountPlan) -> Result<()> {
             Err(errno) => Err(errno).context("make cgroup2"),
         };
     }
-    match BEFORE.with(|before| before.get().cloned()) {
-        Some(text) => mount_hierarchies(root, plan, &text),
-        None => bind_host_cgroups(root, plan),
-    }
+    let text = match BEFORE.with(|before| before.get().cloned()) {
+        Some(text) => text,
+        None => fs::read_to_string(Path::new("/proc/self/cgroup"))?,
+    };
+    mount_hierarchies(root, plan, &text)
 }
 
 /// The host's whole tree, read-only when asked so; nothing when the host has none.
@@ -219,6 +220,10 @@ fn mount_hierarchies(root: &RootBuilder, plan: &MountPlan, memberships: &str) ->
     let top = sys::detached("tmpfs", &["mode=755"], attr).context("make cgroup directory")?;
     root.attach(top.as_fd(), &plan.target)?;
     for (name, path) in memberships.lines().filter_map(hierarchy) {
+        // In a namespace that was joined, a cgroup outside of it has a path with `..`.
+        if path.split('/').any(|part| part == "..") {
+            continue;
+        }
         let source = Path::new(CGROUPS).join(&name).join(path.trim_start_matches('/'));
         let Ok(tree) = sys::clone_path(&source, false) else { continue }; // not mounted on this host
         if plan.options.set & sys::RDONLY != 0 {

@@ -258,6 +258,13 @@ pub(super) fn open_namespace(path: &Path) -> Result<OwnedFd> {
         .with_context(|| format!("open namespace `{}`", path.display()))
 }
 
+/// Whether a namespace is that of this process.
+pub(super) fn is_own(namespace: &OwnedFd, kind: &str) -> Result<bool> {
+    let own = rustix::fs::stat(format!("/proc/self/ns/{kind}")).context("inspect an own namespace")?;
+    let other = rustix::fs::fstat(namespace).context("inspect a namespace")?;
+    Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

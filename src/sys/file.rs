@@ -93,6 +93,12 @@ pub fn chown_at(dir: impl AsFd, name: &Path, uid: u32, gid: u32) -> io::Result<(
     retry(|| fs::chownat(dir.as_fd(), name, uid, gid, AtFlags::SYMLINK_NOFOLLOW))
 }
 
+/// `fchownat(2)` of what a descriptor of any kind is open on, one of `O_PATH` too.
+pub fn chown_path(fd: impl AsFd, uid: u32, gid: u32) -> io::Result<()> {
+    let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    retry(|| fs::chownat(fd.as_fd(), "", uid, gid, AtFlags::EMPTY_PATH))
+}
+
 /// `fchown(2)`
 pub fn chown(fd: impl AsFd, uid: u32, gid: u32) -> io::Result<()> {
     let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));

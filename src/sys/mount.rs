@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "mount_setattr(2) and mount(2) by file descriptor have no safe wrapper")]
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use rustix::mount::{
     OpenTreeFlags, UnmountFlags,
 };
 
+use super::process;
 use crate::base::error::{Context, Result, bail};
 
 pub use rustix::mount::MountAttrFlags as Attr;
@@ -269,12 +270,56 @@ pub fn detach(path: &Path) -> SysResult<()> {
 /// Makes the directory that `root` is open on (a mount point of this namespace) the root of this process and
 /// drops the old root: `pivot_root(".", ".")` puts the old root over the new, where it can be detached.
 pub fn pivot_to(root: BorrowedFd<'_>) -> SysResult<()> {
+    let old = open_slash()?;
     rustix::process::fchdir(root)?;
     rustix::process::pivot_root(c".", c".")?;
-    // The old root now lies over ".", and its mounts must not be undone in the namespace they came from.
+    // The old root now lies over the new one, and its mounts must not be undone in the namespace they came from.
+    // It is named by its own descriptor: "." is the new root, whose mounts keep the propagation they were given.
+    rustix::process::fchdir(&old)?;
     rustix::mount::mount_change(c".", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
     rustix::process::chdir(c"/")
+}
+
+/// A clone of what is mounted at `path` in the mount namespace of another process, whose links count.
+pub fn clone_there(namespace: BorrowedFd<'_>, path: &Path) -> SysResult<OwnedFd> {
+    aside(0, || {
+        process::setns(namespace, process::flags::NEWNS)?;
+        clone_path(path, true)
+    })
+}
+
+/// A clone of a part of a detached mount that `part` is open on. Before Linux 6.15 only what is attached can be
+/// cloned, so the mount is attached for a moment where nobody else sees it.
+pub fn clone_part(mount: BorrowedFd<'_>, part: BorrowedFd<'_>) -> SysResult<OwnedFd> {
+    aside(process::flags::NEWNS, || {
+        all_private()?;
+        attach(mount, open_slash()?.as_fd())?;
+        clone_tree(part, Path::new(""), true, false)
+    })
+}
+
+/// Opens something in a process of its own that shares the table of descriptors: what it opens is ours as well,
+/// the namespaces that it enters are not. It must close nothing that it did not open.
+fn aside(new: u64, open: impl FnOnce() -> SysResult<OwnedFd>) -> SysResult<OwnedFd> {
+    let (answer, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    match process::clone3(new | process::flags::FILES, None)? {
+        process::Forked::Child => {
+            let said = open().map_or_else(|errno| -errno.raw_os_error(), IntoRawFd::into_raw_fd);
+            let _ = rustix::io::write(&tell, &said.to_ne_bytes()); // silence is an answer too
+            process::exit_now(0)
+        }
+        process::Forked::Parent(child) => {
+            process::wait(child.pidfd.as_fd())?;
+            drop(tell);
+            let mut said = [0u8; 4];
+            match (rustix::io::read(&answer, &mut said)?, i32::from_ne_bytes(said)) {
+                (4, fd @ 0..) => process::own(fd),
+                (4, errno) => Err(Errno::from_raw_os_error(-errno)),
+                _ => Err(Errno::IO),
+            }
+        }
+    }
 }
 
 /// An overlay to be mounted.

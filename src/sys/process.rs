@@ -33,6 +33,8 @@ pub mod flags {
     pub const NEWCGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
     /// Time; not for `clone3` (the bit means something else there).
     pub const NEWTIME: u64 = 0x80;
+    /// The child uses the caller's table of descriptors.
+    pub const FILES: u64 = libc::CLONE_FILES as u64;
     /// The child's parent is the caller's parent.
     pub const PARENT: u64 = libc::CLONE_PARENT as u64;
 }

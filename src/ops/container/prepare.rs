@@ -229,6 +229,10 @@ fn source_of(ops: &Ops, container: &Container, prepared: &Prepared, source: &Sou
         Source::Overlay { lower, upper, work } => {
             overlay(ops, lower, &scratch, upper.as_deref().zip(work.as_deref()))
         }
+        Source::SharedMemory { pid } => {
+            let namespace = userns::open_namespace(*pid, "mnt")?;
+            mount::clone_there(namespace.as_fd(), Path::new("/dev/shm")).context("share /dev/shm")
+        }
         Source::Image { layers, read_only, subpath } => {
             if !read_only {
                 fs::create_dir_all(&scratch)?;
@@ -250,10 +254,10 @@ fn source_of(ops: &Ops, container: &Container, prepared: &Prepared, source: &Sou
 
 /// A directory or file inside a mount, as a mount of its own.
 fn part_of(mounted: OwnedFd, path: &Path) -> Result<OwnedFd> {
-    let inside = RootDir::from_fd(mounted)
-        .resolve(path)
-        .with_context(|| format!("find `{}` in the image", path.display()))?;
-    mount::clone_tree(inside.as_fd(), Path::new(""), true, false)
+    let whole = mounted.try_clone().context("duplicate an image's descriptor")?;
+    let root = RootDir::from_fd(whole);
+    let inside = root.resolve(path).with_context(|| format!("find `{}` in the image", path.display()))?;
+    mount::clone_part(mounted.as_fd(), inside.as_fd())
         .with_context(|| format!("mount `{}` of the image", path.display()))
 }
 

@@ -1,7 +1,10 @@
 //! What runs: command, directory, user, limits.
 
+use std::path::Path;
+
 use super::{Context, CreateOptions, ImageFacts, Resolved, env, host, life};
 use crate::base::error::{Context as _, Explain, Kind, Result, fail};
+use crate::base::fs;
 use crate::container::parse::{path, resources, ulimit, user};
 use crate::container::record::{Config, Ulimit};
 use crate::runtime::defaults;
@@ -23,7 +26,7 @@ pub(super) fn resolve(
     process.umask = resources::umask(options.umask.as_deref().unwrap_or(&context.defaults.umask))?;
     process.init = options.init || context.defaults.init;
     process.ulimits = ulimits(context, options)?;
-    process.oom_score_adj = oom_score(options.oom_score_adj)?;
+    process.oom_score_adj = oom_score(context, options.oom_score_adj, &mut resolved.warnings)?;
     process.preserve_fds = options.preserve_fds;
     process.timezone = timezone(context, options)?;
     process.no_passwd = options.passwd == Some(false);
@@ -124,13 +127,24 @@ fn ulimits(context: &Context<'_>, options: &CreateOptions) -> Result<Vec<Ulimit>
     Ok(all)
 }
 
-fn oom_score(score: Option<i32>) -> Result<Option<i32>> {
+/// Without root a score can be raised only: a lower one becomes that of the caller, and that is said.
+fn oom_score(context: &Context<'_>, score: Option<i32>, warnings: &mut Vec<String>) -> Result<Option<i32>> {
     match score {
+        Some(score) if context.rootless() && (-1000..own_oom_score()?).contains(&score) => {
+            let own = own_oom_score()?;
+            warnings.push(format!("--oom-score-adj {score} needs root: the container keeps {own}"));
+            Ok(Some(own))
+        }
         Some(score) if !(-1000..=1000).contains(&score) => {
             Err(fail(Kind::Usage, format!("--oom-score-adj goes from -1000 to 1000, not `{score}`")))
         }
         score => Ok(score),
     }
+}
+
+fn own_oom_score() -> Result<i32> {
+    let text = fs::read_to_string(Path::new("/proc/self/oom_score_adj"))?;
+    text.trim().parse().context("read /proc/self/oom_score_adj")
 }
 
 fn timezone(context: &Context<'_>, options: &CreateOptions) -> Result<Option<String>> {

@@ -10,7 +10,7 @@ pub(super) fn resolve(context: &Context<'_>, options: &CreateOptions, resolved: 
     let mut limits = Resources::default();
     memory(options, &mut limits)?;
     cpu(options, &mut limits)?;
-    block_io(options, &mut limits)?;
+    block_io(context, options, &mut limits)?;
     limits.pids_limit = pids(context, options);
     let shm = options.shm_size.as_deref().unwrap_or(&context.defaults.shm_size);
     limits.shm_size = match parse::bytes("--shm-size", shm, false)? {
@@ -115,7 +115,7 @@ fn cpu(options: &CreateOptions, limits: &mut Resources) -> Result<()> {
     Ok(())
 }
 
-fn block_io(options: &CreateOptions, limits: &mut Resources) -> Result<()> {
+fn block_io(context: &Context<'_>, options: &CreateOptions, limits: &mut Resources) -> Result<()> {
     let weight = options.blkio_weight.as_deref().map(parse::blkio_weight).transpose()?;
     limits.blkio_weight = weight.filter(|weight| *weight > 0);
     let all = |texts: &[String], one: fn(&str) -> Result<(std::path::PathBuf, u64)>| {
@@ -126,6 +126,9 @@ fn block_io(options: &CreateOptions, limits: &mut Resources) -> Result<()> {
     limits.device_write_bps = all(&options.device_write_bps, device::parse_bps)?;
     limits.device_read_iops = all(&options.device_read_iops, device::parse_iops)?;
     limits.device_write_iops = all(&options.device_write_iops, device::parse_iops)?;
+    if context.rootless() && !options.device_cgroup_rule.is_empty() {
+        return Err(fail(Kind::Usage, "--device-cgroup-rule needs root"));
+    }
     for text in &options.device_cgroup_rule {
         device::parse_rule(text)?;
         limits.device_cgroup_rules.push(text.clone());

@@ -7,7 +7,7 @@ use oci_spec::runtime::{Mount as OciMount, MountBuilder};
 use super::{Prepared, Source, SpecContext, namespaces};
 use crate::base::error::{Context, Kind, Result, fail};
 use crate::base::id;
-use crate::container::record::{IdRange, Mount, MountOptions, MountSource, Namespace, UserNs};
+use crate::container::record::{Device, IdRange, Mount, MountOptions, MountSource, Namespace, UserNs};
 use crate::runtime::defaults::{self, MountChoices};
 use crate::sys::rootdir::RootDir;
 
@@ -48,6 +48,7 @@ pub(super) fn list(context: &SpecContext<'_>) -> Result<(Vec<OciMount>, Vec<Prep
     let mut all = kernel(context)?;
     all.extend(temporary(context)?);
     all.extend(generated(context)?);
+    all.extend(renamed_devices(context)?);
     // What was asked for hides a default at the same place, and the defaults below it.
     all.retain(|entry| !asked.iter().any(|mine| entry.target().starts_with(mine.target())));
     all.extend(asked);
@@ -96,7 +97,9 @@ fn kernel(context: &SpecContext<'_>) -> Result<Vec<Entry>> {
         }
         Namespace::Container(id) => {
             let pid = (context.pid_of)(id).with_context(|| format!("find /dev/shm of {}", id::short(id)))?;
-            all.push(bind("/dev/shm", &PathBuf::from(format!("/proc/{pid}/root/dev/shm")))?);
+            let mut shared = bind("/dev/shm", &PathBuf::from(format!("/proc/{pid}/root/dev/shm")))?;
+            shared.source = Some(Source::SharedMemory { pid });
+            all.push(shared);
         }
         _ => {}
     }
@@ -112,7 +115,7 @@ fn adjust(context: &SpecContext<'_>, entry: &mut Entry) -> Result<()> {
     let config = context.config;
     let mut options = entry.mount.options().clone().unwrap_or_default();
     match entry.target().to_str() {
-        Some("/proc") if config.namespaces.pid == Namespace::Host && needs_proc_bind(context) => {
+        Some("/proc") if config.namespaces.pid == Namespace::Host && in_user_namespace(context) => {
             // A user namespace may mount /proc only of a pid namespace that it owns.
             *entry = Entry::plain(mount(
                 "/proc",
@@ -135,7 +138,7 @@ fn adjust(context: &SpecContext<'_>, entry: &mut Entry) -> Result<()> {
     Ok(())
 }
 
-fn needs_proc_bind(context: &SpecContext<'_>) -> bool {
+fn in_user_namespace(context: &SpecContext<'_>) -> bool {
     context.rootless || context.config.namespaces.user != UserNs::Host
 }
 
@@ -165,6 +168,23 @@ fn temporary(context: &SpecContext<'_>) -> Result<Vec<Entry>> {
     targets
         .iter()
         .map(|target| Ok(Entry::plain(mount(target, "tmpfs", Path::new("tmpfs"), options.clone())?)))
+        .collect()
+}
+
+/// Whether a device is bound, since it cannot be made: in a user namespace nobody may, and the specification has no
+/// word for a node of the host that has another name in the container.
+pub(super) fn is_bound(context: &SpecContext<'_>, device: &Device) -> bool {
+    device.host != device.container && in_user_namespace(context)
+}
+
+fn renamed_devices(context: &SpecContext<'_>) -> Result<Vec<Entry>> {
+    let bound = context.config.devices.iter().filter(|device| is_bound(context, device));
+    bound
+        .map(|device| {
+            let options = words(&["bind", "rw", "nosuid", "noexec", "dev", "rprivate"]);
+            let target = device.container.to_string_lossy();
+            Ok(Entry::plain(mount(&target, "bind", &device.host, options)?))
+        })
         .collect()
 }
 
@@ -200,14 +220,20 @@ fn asked(context: &SpecContext<'_>, wanted: &Mount) -> Result<Entry> {
         MountSource::Ramfs => ("ramfs", PathBuf::from("ramfs"), None),
         MountSource::Devpts => ("devpts", PathBuf::from("devpts"), None),
     };
-    let mut made = mount(&wanted.target, kind, &path, option_words(kind, options))?;
+    let mut words = option_words(kind, options);
+    // A fresh file system belongs to whom its options say.
+    let chown = options.chown && kind == "bind";
+    if options.chown && kind == "tmpfs" {
+        words.extend([format!("uid={}", context.identity.uid), format!("gid={}", context.identity.gid)]);
+    }
+    let mut made = mount(&wanted.target, kind, &path, words)?;
     // A map of its own is written out in the option; the container's own goes beside it.
     if options.idmap.as_deref() == Some("")
         && let Some((uids, gids)) = namespaces::maps(&context.config.namespaces.user)?
     {
         made.set_uid_mappings(Some(uids)).set_gid_mappings(Some(gids));
     }
-    Ok(Entry { mount: made, source, chown: options.chown })
+    Ok(Entry { mount: made, source, chown })
 }
 
 fn overlay(lower: &Path, options: &MountOptions) -> Source {

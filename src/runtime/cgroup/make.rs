@@ -55,6 +55,10 @@ pub fn make(host: &Host, request: &Request<'_>) -> Result<Handle> {
 
 /// No cgroup at all: right when nobody asked for what only a cgroup gives.
 fn without(host: &Host, request: &Request<'_>) -> Result<Handle> {
+    if let Place::Parent(Some(parent)) = request.place {
+        return Err(fail(Kind::Failed, format!("no cgroup can be made below `{parent}`"))
+            .hint("without root that needs cgroup v2, delegated by systemd"));
+    }
     let asked = v2::settings(request.resources, request.default_pids)?;
     match asked.iter().find(|setting| !setting.optional) {
         None => Ok(Handle::default()),
@@ -287,7 +291,7 @@ fn evacuate(dir: &Path) -> Result<()> {
 fn make_v1(host: &Host, request: &Request<'_>) -> Result<Handle> {
     let settings = v1::settings(request.resources, request.default_pids)?;
     if host.rootless && settings.iter().all(|setting| setting.optional) {
-        return Ok(Handle::default());
+        return without(host, request);
     }
     let rules = request.resources.devices().as_deref().unwrap_or_default();
     let mut controllers: Vec<&str> = settings.iter().map(|setting| setting.controller.as_str()).collect();

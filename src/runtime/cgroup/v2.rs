@@ -69,6 +69,10 @@ fn memory(out: &mut Vec<Setting>, memory: &LinuxMemory) -> Result<()> {
         (Some(_), Some(bytes)) if bytes > 0 => bail!("memory and swap together are less than memory alone"),
         (Some(_), _) => bail!("a limit of memory and swap needs a limit of memory"),
     }
+    if memory.swappiness().is_some() {
+        return Err(fail(Kind::Usage, "cgroup v2 has no swappiness of a group")
+            .hint("leave `--memory-swappiness` out"));
+    }
     if memory.disable_oom_killer() == Some(true) {
         return Err(fail(Kind::Usage, "cgroup v2 cannot disable the OOM killer")
             .hint("leave `--oom-kill-disable` out, or lower `--oom-score-adj`"));
