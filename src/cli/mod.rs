@@ -19,6 +19,7 @@ pub mod pull_source;
 pub mod refuse;
 pub mod runtime;
 pub mod session;
+pub mod system;
 pub mod typed;
 pub mod values;
 pub mod version;
@@ -120,6 +121,9 @@ enum Command {
     Start(container::start::StartArgs),
     /// Stop running containers
     Stop(container::stop::StopArgs),
+    /// Commands about the store as a whole
+    #[command(subcommand)]
+    System(system::SystemCommand),
     /// Give an image more names
     Tag(image::tag::TagArgs),
     /// Show the processes of a container
@@ -177,6 +181,7 @@ impl Command {
             Command::Save(args) => args.run(session),
             Command::Start(args) => args.run(session),
             Command::Stop(args) => args.run(session),
+            Command::System(command) => command.run(session),
             Command::Tag(args) => args.run(session),
             Command::Top(args) => args.run(session),
             Command::Unpause(args) => args.run(session),

@@ -9,5 +9,6 @@ pub mod info;
 pub mod login;
 pub mod progress;
 pub mod spec;
+pub mod system;
 pub mod userns;
 pub mod volumes;

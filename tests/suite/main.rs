@@ -25,6 +25,7 @@ mod pull;
 mod push;
 mod run;
 mod security;
+mod system;
 mod terminal;
 mod volumes;
 

@@ -1,0 +1,58 @@
+//! `system prune`.
+
+use clap::Args;
+
+use crate::base::error::Result;
+use crate::base::units;
+use crate::cli::session::Session;
+use crate::ops::system::{SystemPrune, prune};
+use crate::ui::{printer, prompt};
+
+/// Remove what nothing needs: stopped containers, dangling images, with --volumes unused volumes
+#[derive(Debug, Args)]
+pub struct SystemPruneArgs {
+    /// All images that no container uses, not only those without a name
+    #[arg(short, long)]
+    all: bool,
+    /// Only those that fit: label=…, label!=… or until=…
+    #[arg(long, value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// Volumes that no container uses, too
+    #[arg(long)]
+    volumes: bool,
+}
+
+impl SystemPruneArgs {
+    /// Asks and removes.
+    pub fn run(self, session: &Session) -> Result<()> {
+        if !self.force {
+            let images = if self.all { "images without a container" } else { "dangling images" };
+            let volumes = if self.volumes { ", all volumes that no container uses" } else { "" };
+            printer::talk(&format!(
+                "WARNING! This will remove all stopped containers{volumes} and all {images}."
+            ));
+            if !prompt::confirm("Are you sure you want to continue?")? {
+                return Ok(());
+            }
+        }
+        let options = SystemPrune { all: self.all, volumes: self.volumes, filters: self.filter };
+        let pruned = prune(session.ops()?, &options)?;
+        let images = pruned.images.iter().map(|id| id.hex().to_owned()).collect();
+        for (title, names) in [
+            ("Deleted Containers", pruned.containers),
+            ("Deleted Volumes", pruned.volumes),
+            ("Deleted Images", images),
+        ] {
+            let names: Vec<String> = names;
+            if !names.is_empty() {
+                session.out.line(&format!("{title}:"))?;
+                names.iter().try_for_each(|name| session.out.line(name))?;
+                session.out.line("")?;
+            }
+        }
+        session.out.line(&format!("Total reclaimed space: {}", units::human(pruned.freed)))
+    }
+}
