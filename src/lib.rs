@@ -17,10 +17,16 @@
 //! What each owns on disk is drawn in its own header:
 //!
 //! - [`base::roots`] decides where everything lies;
+//! - [`runtime`] owns what of `<run>/containers/<id>` tells that a container lives (its supervisor), and
+//!   `<run>/runtime` (the OCI runtime command line);
 //! - [`layer`] owns `<root>/layers`, `<root>/staging` and `<root>/format`;
 //! - [`image`] owns `<root>/images` and `<root>/names.json`;
-//! - [`container`] owns `<root>/containers` and `<run>/containers`;
+//! - [`container`] owns `<root>/containers`, names among them;
 //! - [`volume`] owns `<root>/volumes`.
+//!
+//! [`registry`] keeps nothing but the logins of `login`, in the file that Podman and Docker read too. `src/hello` is
+//! a program of its own: what runs in the embedded image, built before everything else and carried in
+//! [`image::embedded`].
 
 pub mod base;
 pub mod sys;
