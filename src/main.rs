@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    dhow::sys::process::no_backtraces();
     // Pid 1 of a container made with `--init`.
     if let Some(status) = dhow::runtime::init::run_if_asked(std::env::args_os()) {
         return ExitCode::from(status);

@@ -163,8 +163,24 @@ fn decode(merged: Table) -> Result<Containers> {
 }
 
 fn parse_table(path: &Path, bytes: &[u8]) -> Result<Table> {
-    let parsed = std::str::from_utf8(bytes).map_err(anyhow::Error::new).and_then(|text| Ok(text.parse()?));
+    let text = std::str::from_utf8(bytes).map_err(anyhow::Error::new);
+    let parsed = text.and_then(|text| Ok(without_comments(text).parse()?));
     parsed.with_context(|| format!("parse `{}`", path.display())).kind(Kind::Usage)
+}
+
+/// Blanks the lines that are all comment, and keeps their number for error messages. The file that distributions
+/// ship is 24 KiB of comments, which take the parser longer than the rest of a command line.
+fn without_comments(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains("\"\"\"") || text.contains("'''") {
+        return text.into(); // a string of several lines may hold what looks like a comment
+    }
+    let lines = text.lines().map(|line| if line.trim_start().starts_with('#') { "" } else { line });
+    let mut kept = String::with_capacity(text.len() / 4);
+    for line in lines {
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    kept.into()
 }
 
 /// The files in the order in which they are merged; not all of them exist.
@@ -265,6 +281,13 @@ mod tests {
             ["A=1", "B=2"]
         );
         assert_eq!(list(&["[containers]\nenv=[\"B=2\", {append=true}]"]), ["B=2"]);
+    }
+
+    #[test]
+    fn comments_are_dropped_line_by_line() {
+        assert_eq!(without_comments("# a\n  # b\nx = \"#\" # c"), "\n\nx = \"#\" # c\n");
+        let long = "x = \"\"\"\n# text\n\"\"\"";
+        assert_eq!(without_comments(long), long);
     }
 
     #[test]

@@ -113,6 +113,21 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -
     Ok(())
 }
 
+/// Creates a file and writes it whole, unless it exists; says whether it was new. Not in one step: for files that
+/// nobody else looks at yet. One that could not be written in full is removed again.
+pub fn create_if_missing(path: &Path, bytes: &[u8], mode: u32) -> Result<bool> {
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) => return Err(error).with_context(|| format!("create `{}`", path.display())),
+    };
+    if let Err(error) = file.write_all(bytes) {
+        let _ = remove_file(path); // the first error is the one to tell
+        return Err(error).with_context(|| format!("write `{}`", path.display()));
+    }
+    Ok(true)
+}
+
 fn sibling(path: &Path) -> Result<PathBuf> {
     let Some(name) = path.file_name() else { bail!("`{}` has no file name", path.display()) };
     let mut temporary = std::ffi::OsString::from(".");
@@ -191,6 +206,10 @@ mod tests {
         assert_eq!(read(&path).unwrap(), b"two");
         assert_eq!(read_dir(&dir).unwrap().len(), 1);
         assert!(read_limited(&path, 2).is_err());
+        assert!(!create_if_missing(&path, b"three", 0o600).unwrap());
+        assert!(create_if_missing(&dir.join("new"), b"new", 0o600).unwrap());
+        assert_eq!(read(&dir.join("new")).unwrap(), b"new");
+        remove_file(&dir.join("new")).unwrap();
         assert_eq!(read_optional(&dir.join("none")).unwrap(), None);
         remove_file(&path).unwrap();
         std::fs::remove_dir(&dir).unwrap();

@@ -58,14 +58,22 @@ fn taken(config: &Config, target: &str) -> bool {
 fn put(etc: &Etc<'_>, file: &str, target: &str, content: Option<Vec<u8>>) -> Result<()> {
     let path = etc.dir.join(file);
     let Some(content) = content.filter(|_| !taken(etc.config, target)) else { return fs::remove_file(&path) };
+    // Nobody sees a file of the first start before the container does, so it need not appear in one step.
+    if fs::create_if_missing(&path, &content, 0o644)? {
+        return readable(etc, &path);
+    }
     // The same bytes are left in place: a restart writes nothing.
     if fs::read_optional(&path)?.as_deref() == Some(content.as_slice()) {
         return Ok(());
     }
     fs::replace(&path, &content, 0o644, Durability::Volatile)?;
+    readable(etc, &path)
+}
+
+fn readable(etc: &Etc<'_>, path: &Path) -> Result<()> {
     let open = std::fs::Permissions::from_mode(0o644); // whatever the umask
-    std::fs::set_permissions(&path, open).with_context(|| format!("chmod `{}`", path.display()))?;
-    give_to_root(etc.config, &path)
+    std::fs::set_permissions(path, open).with_context(|| format!("chmod `{}`", path.display()))?;
+    give_to_root(etc.config, path)
 }
 
 /// The container's root owns its files, also when its ids are mapped.

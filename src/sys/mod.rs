@@ -3,6 +3,7 @@
 //! A wrapper adds the name, the argument and the EINTR retry. Words are the kernel's own, so that a search in
 //! the man pages lands. A kernel difference is one function: the new call, `ENOSYS` remembered, the old way.
 
+pub mod alloc;
 pub mod bpf;
 pub mod caps;
 pub mod event;

@@ -489,6 +489,26 @@ pub fn signal(number: i32) -> Option<Signal> {
     Signal::from_named_raw(number)
 }
 
+/// Keeps errors from collecting backtraces, which nobody would see: with `RUST_BACKTRACE` in the environment each
+/// one, a missing file too, would walk the stack. To be called first, by the only thread; panics keep theirs.
+pub fn no_backtraces() {
+    const NAME: &str = "RUST_LIB_BACKTRACE";
+    if std::env::var_os("RUST_BACKTRACE").is_none() && std::env::var_os(NAME).is_none() {
+        return; // off already
+    }
+    let before = std::env::var_os(NAME);
+    // SAFETY: there is no other thread that could read the environment meanwhile. The library looks at the
+    // variable once, in `capture`; after that the environment is as before, for programs that get it from us.
+    unsafe {
+        std::env::set_var(NAME, "0");
+        let _ = std::backtrace::Backtrace::capture();
+        match before {
+            Some(value) => std::env::set_var(NAME, value),
+            None => std::env::remove_var(NAME),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

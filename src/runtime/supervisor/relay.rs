@@ -15,7 +15,7 @@ use crate::base::error::{Context, Result};
 use crate::runtime::log::{Sink, Stream};
 use crate::sys::event::{Epoll, EventFlags, Signals, pidfd_signal};
 use crate::sys::pty::{self, Size};
-use crate::sys::socket;
+use crate::sys::{fork, socket};
 
 const PIDFD: u64 = 0;
 const INPUT: u64 = 1;
@@ -27,6 +27,8 @@ const CLIENTS: u64 = 16;
 
 /// How often a terminal that nobody in the container has open is looked at again.
 const HUNG_UP: Duration = Duration::from_millis(200);
+/// A container that runs this long is likely to stay: the supervisor gives back what it needed to start it.
+const SETTLED: Duration = Duration::from_millis(250);
 /// What is still read from the pipes of a container that has ended (others may hold them open and go on writing).
 const LEFTOVER: usize = 1 << 20;
 
@@ -109,8 +111,13 @@ impl Relay {
     /// Relays until the container has ended and all that it wrote is logged and sent or queued.
     pub(super) fn run(&mut self, life: &mut Life) -> Result<()> {
         self.begin(life).context("watch the container")?;
+        let mut settled = Some(Instant::now() + SETTLED);
         while !life.ended {
-            self.turn(Some(life))?;
+            self.turn(life, settled)?;
+            if settled.is_some_and(|settled| Instant::now() >= settled) {
+                settled = None;
+                fork::slim_down();
+            }
         }
         self.drain(life);
         Ok(())
@@ -151,10 +158,9 @@ impl Relay {
         }
     }
 
-    fn turn(&mut self, mut life: Option<&mut Life>) -> Result<()> {
-        let next =
-            life.as_deref_mut().and_then(|life| [life.deadline, life.look_again].into_iter().flatten().min());
-        self.turn_until(life, next)
+    fn turn(&mut self, life: &mut Life, settled: Option<Instant>) -> Result<()> {
+        let next = [life.deadline, life.look_again, settled].into_iter().flatten().min();
+        self.turn_until(Some(life), next)
     }
 
     /// One wait and all that came of it.
