@@ -142,6 +142,19 @@ impl Collected {
         result.map_err(|error| self.0.push(error)).ok()
     }
 
+    /// [`Collected::finish`] for commands that remove: the status is 1 when all that is wrong is that objects do not
+    /// exist, 2 when one is in use, 125 when anything else failed (podman-rmi(1), podman-rm(1), podman-volume-rm(1)).
+    pub fn finish_removal(self) -> Result<()> {
+        let kinds: Vec<Kind> = self.0.iter().map(kind_of).collect();
+        let other = |kind: &Kind| !matches!(kind, Kind::NotFound | Kind::Missing | Kind::InUse);
+        let kind = match () {
+            () if kinds.iter().any(other) => Kind::Failed,
+            () if kinds.contains(&Kind::InUse) => Kind::InUse,
+            () => Kind::Missing,
+        };
+        self.finish().kind(kind)
+    }
+
     /// Fails with all that was kept, if anything was.
     pub fn finish(mut self) -> Result<()> {
         match self.0.len() {
@@ -169,6 +182,22 @@ mod tests {
         assert_eq!(hints_of(&error), ["pull it"]);
         assert_eq!(render(&error), "run `x`: no such image");
         assert_eq!(hints_of(&error.hint("or build it")).len(), 2);
+    }
+
+    #[test]
+    fn removal_tells_missing_from_used_from_failed() {
+        for (kinds, status) in [
+            (&[Kind::NotFound, Kind::NotFound][..], 1),
+            (&[Kind::NotFound, Kind::InUse], 2),
+            (&[Kind::InUse, Kind::Failed, Kind::NotFound], 125),
+        ] {
+            let mut all = Collected::default();
+            for kind in kinds {
+                all.note::<()>(Err(fail(*kind, "x")));
+            }
+            assert_eq!(kind_of(&all.finish_removal().unwrap_err()).exit_code(), status, "{kinds:?}");
+        }
+        assert!(Collected::default().finish_removal().is_ok());
     }
 
     #[test]

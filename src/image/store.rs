@@ -280,32 +280,32 @@ impl Store {
         let config = Config::parse(&new.config)?;
         let id = Digest::of(&new.config);
         let manifest_digest = Digest::of(&new.manifest);
-        let known = self.read_record(&id).ok();
-        match &known {
-            None => self.write_image(&id, &config, &manifest_digest, new)?,
-            Some(record) if record.manifest_digest != manifest_digest => {
-                let path = self.dir(&id).join(format!("manifest-{}.json", manifest_digest.hex()));
-                fs::replace(&path, &new.manifest, 0o600, Durability::Durable)?;
-            }
-            Some(_) => {}
-        }
-        let moved = Names::update(&self.root, |names| {
+        // What is slow (fsync) happens before the lock, in vain if another process commits the same image first.
+        let staged = match self.read_record(&id) {
+            Ok(_) => None,
+            Err(_) => Some(self.write_image(&config, &manifest_digest, new)?),
+        };
+        Names::update(&self.root, |names| {
+            let placed = staged.map_or(Ok(false), |staged| self.place(staged, &id))?;
+            self.keep_manifest(&id, &manifest_digest, &new.manifest)?;
             for digest in std::iter::once(&manifest_digest).chain(&new.digests) {
                 names.add_digest(&id, digest);
             }
-            Ok(give_names(names, &id, &new.names))
-        })?;
-        Ok(Committed { id, new: known.is_none(), moved })
+            Ok(Committed { id: id.clone(), new: placed, moved: give_names(names, &id, &new.names) })
+        })
     }
 
-    /// Writes the directory in staging and renames it into place.
-    fn write_image(
-        &self,
-        id: &Digest,
-        config: &Config,
-        manifest_digest: &Digest,
-        new: &NewImage,
-    ) -> Result<()> {
+    /// Keeps a manifest by which an image is had, beside the one by which it was had first.
+    fn keep_manifest(&self, id: &Digest, digest: &Digest, bytes: &[u8]) -> Result<()> {
+        let path = self.dir(id).join(format!("manifest-{}.json", digest.hex()));
+        if self.read_record(id)?.manifest_digest == *digest || path.exists() {
+            return Ok(());
+        }
+        fs::replace(&path, bytes, 0o600, Durability::Durable)
+    }
+
+    /// Writes the directory in staging.
+    fn write_image(&self, config: &Config, manifest_digest: &Digest, new: &NewImage) -> Result<Staging> {
         let record = Record {
             version: VERSION,
             manifest_digest: manifest_digest.clone(),
@@ -327,21 +327,23 @@ impl Store {
             fs::write_new(&staging.path().join(name), bytes, 0o600, Durability::Durable)?;
         }
         fs::sync_dir(staging.path())?;
-        self.place(staging, id)
+        Ok(staging)
     }
 
-    /// Renames a finished directory into place; another process may have been faster with the same image.
-    fn place(&self, staged: Staging, id: &Digest) -> Result<()> {
+    /// Renames a finished directory into place, under the lock of the names: of many who commit the same image at
+    /// once the first does it, the others use it. Tells whether it was this one.
+    fn place(&self, staged: Staging, id: &Digest) -> Result<bool> {
         fs::create_dir_all(&self.images())?;
         let target = self.dir(id);
         if target.exists() {
             if self.read_record(id).is_ok() {
-                return staged.discard();
+                return staged.discard().map(|()| false);
             }
             self.take_away(id)?; // damaged: the new one replaces it
         }
         staged.commit(&target)?;
-        fs::sync_dir(&self.images())
+        fs::sync_dir(&self.images())?;
+        Ok(true)
     }
 
     /// Lets references mean an image; a name that meant another one moves.

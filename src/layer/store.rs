@@ -57,7 +57,7 @@ impl std::str::FromStr for Driver {
 pub struct Options {
     /// `--storage-driver`; by default the one remembered, else the first that works.
     pub driver: Option<Driver>,
-    /// Whether work is done inside a user namespace made for an ordinary user.
+    /// Whether work is done inside a user namespace made for an ordinary user, or above us for a container.
     pub rootless: bool,
 }
 

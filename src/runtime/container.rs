@@ -306,7 +306,22 @@ fn host_node(device: &DevicePlan) -> Result<Option<OwnedFd>> {
     if device.kind == FileType::Fifo {
         return Ok(None);
     }
-    mounts::host_device(&Path::new("/").join(&device.path), device.device).map(Some)
+    let same_path = mounts::host_device(&Path::new("/").join(&device.path), device.device);
+    match (same_path, kernels_name(device)) {
+        // `--device /dev/HOST:/dev/OTHER`: the container's path says nothing about the host's.
+        (Err(_), Some(path)) => mounts::host_device(&path, device.device).map(Some),
+        (found, _) => found.map(Some),
+    }
+}
+
+/// Where the host's device manager puts a device: `DEVNAME` in sysfs.
+fn kernels_name(device: &DevicePlan) -> Option<PathBuf> {
+    let class = if device.kind == FileType::BlockDevice { "block" } else { "char" };
+    let (major, minor) = (rustix::fs::major(device.device), rustix::fs::minor(device.device));
+    let path = format!("/sys/dev/{class}/{major}:{minor}/uevent");
+    let event = crate::base::fs::read_to_string(Path::new(&path)).ok()?;
+    let name = event.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
+    Some(Path::new("/dev").join(name))
 }
 
 fn device(device: &LinuxDevice) -> Result<DevicePlan> {

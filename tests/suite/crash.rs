@@ -111,5 +111,7 @@ fn twenty_five_tags_at_once_are_twenty_five_tags() {
     for child in begun {
         assert!(child.wait_with_output().unwrap().status.success());
     }
-    assert_eq!(sandbox.line("images --noheading many").ok().lines().count(), 25);
+    let tags = sandbox.dhow(["images", "--format", "{{.Tag}}", "many"]).ok();
+    assert_eq!(tags.lines().count(), 25, "{tags}");
+    assert_eq!(sandbox.line("images -q many").ok().lines().count(), 1, "an id once, as podman prints it");
 }

@@ -19,6 +19,7 @@ mod changes;
 mod cli;
 mod crash;
 mod hello;
+mod hostile;
 mod images;
 mod lifecycle;
 mod pull;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::select::{Named, print_names};
-use crate::base::error::{Explain, Kind, Result, kind_of};
+use super::select::{Named, print_removed};
+use crate::base::error::Result;
 use crate::cli::refuse;
 use crate::cli::session::Session;
 use crate::ops::container::rm::{RmOptions, rm};
@@ -62,13 +62,6 @@ impl RmArgs {
         let options =
             RmOptions { select, force, volumes, depend, time: self.time.or(self.force.then_some(10)) };
         session.ops()?.enter_stage()?;
-        let mut done = rm(session.ops()?, &options)?;
-        for one in &mut done {
-            if let Err(error) = std::mem::replace(&mut one.result, Ok(())) {
-                let missing = kind_of(&error) == Kind::NotFound;
-                one.result = Err(if missing { error.kind(Kind::Missing) } else { error });
-            }
-        }
-        print_names(session, done)
+        print_removed(session, rm(session.ops()?, &options)?)
     }
 }

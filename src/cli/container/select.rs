@@ -54,6 +54,14 @@ impl Filtered {
 
 /// Prints a line for everything that went well, and fails with what did not.
 pub fn print_done<T>(session: &Session, done: Vec<Done<T>>, line: impl Fn(&str, &T) -> String) -> Result<()> {
+    print_lines(session, done, line)?.finish()
+}
+
+fn print_lines<T>(
+    session: &Session,
+    done: Vec<Done<T>>,
+    line: impl Fn(&str, &T) -> String,
+) -> Result<Collected> {
     let mut failed = Collected::default();
     for Done { name, result } in done {
         if let Some(value) = failed.note(result) {
@@ -61,7 +69,12 @@ pub fn print_done<T>(session: &Session, done: Vec<Done<T>>, line: impl Fn(&str, 
         }
     }
     session.out.flush()?;
-    failed.finish()
+    Ok(failed)
+}
+
+/// [`print_names`] for commands that remove, which have exit codes of their own.
+pub fn print_removed(session: &Session, done: Vec<Done<()>>) -> Result<()> {
+    print_lines(session, done, |name, ()| name.to_owned())?.finish_removal()
 }
 
 /// Prints the word that chose each container.

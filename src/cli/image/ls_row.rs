@@ -118,11 +118,9 @@ fn image_row(one: &Listed, whole: bool) -> ImageRow {
     }
 }
 
-/// Repository and tag as Docker lists them: names of Docker Hub are short.
+/// Repository and tag as Podman lists them: the full name, which says where an image came from.
 fn parts(name: &str) -> (String, String) {
-    let familiar =
-        name.strip_prefix("docker.io/library/").or(name.strip_prefix("docker.io/")).unwrap_or(name);
-    let bare = familiar.split_once('@').map_or(familiar, |(bare, _)| bare);
+    let bare = name.split_once('@').map_or(name, |(bare, _)| bare);
     match bare.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository.into(), tag.into()),
         _ => (bare.into(), NONE.into()),
@@ -136,8 +134,8 @@ mod tests {
     #[test]
     fn names_split_into_repository_and_tag() {
         for (name, repository, tag) in [
-            ("docker.io/library/alpine:3.20", "alpine", "3.20"),
-            ("docker.io/user/repo:v1", "user/repo", "v1"),
+            ("docker.io/library/alpine:3.20", "docker.io/library/alpine", "3.20"),
+            ("docker.io/user/repo:v1", "docker.io/user/repo", "v1"),
             ("127.0.0.1:5000/nginx:latest", "127.0.0.1:5000/nginx", "latest"),
             ("localhost/x:latest", "localhost/x", "latest"),
             ("quay.io/a/b@sha256:00", "quay.io/a/b", NONE),

@@ -47,6 +47,6 @@ impl VolumeRmArgs {
             }
         }
         session.out.flush()?;
-        failed.finish()
+        failed.finish_removal()
     }
 }

@@ -36,8 +36,9 @@ pub(super) fn index(file: &File, length: u64) -> Result<HashMap<String, MemberAt
         }
         check_sum(&header)?;
         let kind = header[156];
-        // A PAX size wins over the header's (CVE-2025-62518).
-        let size = extended.size.map_or_else(|| number(&header[124..136]), Ok)?;
+        // A PAX size wins over the header's (CVE-2025-62518), but it is said of the member, not of further headers.
+        let said = extended.size.filter(|_| !matches!(kind, b'x' | b'g' | b'L' | b'K'));
+        let size = said.map_or_else(|| number(&header[124..136]), Ok)?;
         let data = at + BLOCK;
         let end = data.checked_add(size).filter(|end| *end <= length);
         let Some(end) = end else { bail!("the archive is truncated") };

@@ -58,7 +58,7 @@ pub fn remove(
             }
         }
     }
-    (removed, errors.finish())
+    (removed, errors.finish_removal())
 }
 
 fn targets(context: &Context, images: &[String], options: &RemoveOptions) -> Result<Vec<String>> {

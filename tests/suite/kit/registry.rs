@@ -84,8 +84,12 @@ impl Registry {
     /// Uploads one blob.
     pub fn put_blob(&self, repository: &str, bytes: &[u8]) {
         let answer = self.curl(&["-X", "POST", "-D", "-"], &format!("/v2/{repository}/blobs/uploads/"), b"");
-        let location =
-            answer.lines().find_map(|line| line.strip_prefix("Location: ")).expect("an upload location");
+        // HTTP/2 has its headers in lower case.
+        let is_location = |name: &str| name.eq_ignore_ascii_case("location");
+        let header = |line: &str| {
+            line.split_once(": ").filter(|(name, _)| is_location(name)).map(|(_, value)| value.to_owned())
+        };
+        let location = answer.lines().find_map(header).expect("an upload location");
         let url = format!("{}&digest={}", location.trim(), sha256(bytes));
         let arguments = ["-X", "PUT", "-H", "Content-Type: application/octet-stream", "--data-binary", "@-"];
         self.curl_url(&arguments, &url, bytes);
