@@ -376,9 +376,15 @@ impl Store {
     /// Removes an image with all its names; gives them back. Its layers are the caller's, who holds the store
     /// lock exclusively.
     pub fn remove(&self, id: &Digest) -> Result<Vec<String>> {
-        let gone = Names::update(&self.root, |names| Ok(names.forget(id)))?;
+        let forget = || Names::update(&self.root, |names| Ok(names.forget(id)));
+        let gone = match forget() {
+            Err(error) if is_disk_full(&error) => None,
+            gone => Some(gone?),
+        };
         self.take_away(id)?;
-        Ok(gone)
+        // On a full disk the image's own files make the room for the new list of names. A crash in between leaves a
+        // name of an unknown image, which is as good as none.
+        gone.map_or_else(forget, Ok)
     }
 
     /// Makes a directory invisible by one rename, then deletes it.
@@ -424,6 +430,13 @@ impl Store {
         fs::create_dir_all(&self.root.join("staging"))?;
         Staging::new(&self.root)
     }
+}
+
+/// Whether an error is that of a full disk or an exhausted quota.
+fn is_disk_full(error: &Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let io = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().map(std::io::Error::kind);
+    error.chain().any(|cause| matches!(io(cause), Some(StorageFull | QuotaExceeded)))
 }
 
 fn id_of_dir(name: &str) -> Option<Digest> {
