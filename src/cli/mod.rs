@@ -83,6 +83,8 @@ enum Command {
     Import(image::import::ImportArgs),
     /// Show what dhow found on this machine
     Info(info::InfoArgs),
+    /// Set containers up, all but the start of their commands
+    Init(container::init::InitArgs),
     /// Show everything about containers, images or volumes
     Inspect(inspect::InspectArgs),
     /// Send a signal to running containers
@@ -162,6 +164,7 @@ impl Command {
             Command::Images(args) => args.run(session),
             Command::Import(args) => args.run(session),
             Command::Info(args) => args.run(session),
+            Command::Init(args) => args.run(session),
             Command::Inspect(args) => args.run(session),
             Command::Kill(args) => args.run(session),
             Command::Load(args) => args.run(session),

@@ -17,7 +17,7 @@ use crate::base::digest::Digest;
 
 pub use mounts::{Device, Mount, MountOptions, MountSource};
 pub use resources::{Network, NetworkMode, PortMapping, Resources};
-pub use state::{State, Status};
+pub use state::{Health, HealthLog, State, Status};
 
 /// The version of both records.
 pub const VERSION: u32 = 1;

@@ -41,6 +41,9 @@ pub struct Container {
     pub state: State,
 }
 
+/// What the health check of a running container found, in its run directory.
+pub const HEALTH: &str = "health.json";
+
 impl Container {
     /// Whether a process of the container lives (running, paused, stopping or waiting for start).
     pub fn is_alive(&self) -> bool {
@@ -137,7 +140,10 @@ impl Store {
             Err(error) if is_not_found(&error) => State::default(),
             Err(error) => return Err(error),
         };
-        let state = self.with_liveness(id, state, may_live)?;
+        let mut state = self.with_liveness(id, state, may_live)?;
+        if config.health.is_some() && alive_status(state.status) {
+            state.health = fs::read_json(&self.run_dir(id).join(HEALTH)).ok(); // none before the first check
+        }
         Ok(Container { dir, config, state })
     }
 
@@ -150,6 +156,7 @@ impl Store {
                 state.pid = live.pid;
                 state.status = match (state.status, live.status) {
                     (Status::Removing, _) => Status::Removing,
+                    (_, Phase::Initialized) => Status::Initialized,
                     (_, Phase::Paused) => Status::Paused,
                     (_, Phase::Stopping) => Status::Stopping,
                     (_, Phase::Running | Phase::Restarting) => Status::Running,

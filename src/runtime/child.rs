@@ -9,6 +9,7 @@ use super::container::ContainerPlan;
 use super::hooks::{self, Stage};
 use super::identity;
 use super::launch::{self, Entry, Gate, Stdio};
+use super::plan::open_namespace;
 use super::rootfs::RootBuilder;
 use super::stage::{self, give_up};
 use super::sync::{Channel, Tag};
@@ -47,6 +48,9 @@ fn set_up(plan: &ContainerPlan, channel: &Channel, entry: Entry) -> Result<Optio
     let _ = rustix::process::setsid(); // fails only for one that leads a session already
     enter_namespaces(plan, entry)?;
     set_own_names(plan)?;
+    // While the host's /proc is still here.
+    let own = Path::new("/proc/self/ns/net");
+    let network = plan.sends_network().then(|| open_namespace(own)).transpose()?;
     let mut root = RootBuilder::new(plan)?;
     root.build(plan)?;
     let terminal = match plan.process.terminal {
@@ -63,7 +67,7 @@ fn set_up(plan: &ContainerPlan, channel: &Channel, entry: Entry) -> Result<Optio
         identity::find(&plan.process)?;
     }
     let (master, slave) = terminal.map(|pair| (pair.master, pair.slave)).unzip();
-    let fds: Vec<_> = master.iter().map(AsFd::as_fd).collect();
+    let fds: Vec<_> = network.iter().chain(&master).map(AsFd::as_fd).collect();
     channel.send_with(Tag::Ready, &[], &fds)?;
     Ok(slave)
 }

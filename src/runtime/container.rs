@@ -152,6 +152,12 @@ impl ContainerPlan {
         self.new & flags::NEWUSER != 0 || joins(&self.join, flags::NEWUSER)
     }
 
+    /// Whether the child itself must hand out its network namespace: once it has changed its user, or comes from a
+    /// process that joined others, nobody else may look into its `/proc/PID/ns`.
+    pub(super) fn sends_network(&self) -> bool {
+        self.new & flags::NEWNET != 0 && (self.maps.is_some() || self.needs_stage())
+    }
+
     /// Whether the child can do nothing before the parent has mapped its ids or moved it.
     pub(super) fn child_waits(&self, entry: Entry) -> bool {
         self.maps.is_some() || entry == Entry::Moved

@@ -152,10 +152,8 @@ pub fn create(launch: Launch) -> Result<Created> {
     let born = spawn(&plan, &theirs, &ours)?;
     drop(theirs);
     let mut cgroup = plan.cgroup.take();
-    // Now, while it waits for its maps: once it has changed its user nobody may look into its namespaces.
-    let network = plan.maps.as_ref().and_then(|_| userns::open_namespace(born.process.pid, "net").ok());
     match set_up(&plan, &ours, &born, cgroup.as_mut()) {
-        Ok(master) => Ok(Created {
+        Ok((master, network)) => Ok(Created {
             pid: born.process.pid,
             pidfd: born.process.pidfd,
             master,
@@ -255,7 +253,7 @@ fn set_up(
     channel: &Channel,
     born: &Born,
     cgroup: Option<&mut cgroup::Handle>,
-) -> Result<Option<OwnedFd>> {
+) -> Result<(Option<OwnedFd>, Option<OwnedFd>)> {
     let pid = born.process.pid;
     if let Some((uids, gids)) = &plan.maps {
         userns::write_maps(pid, uids, gids)?;
@@ -279,7 +277,9 @@ fn set_up(
             identity::set_oom_score(Path::new(&path), score)?;
         }
     }
-    Ok(ready.fds.into_iter().next())
+    let mut fds = ready.fds.into_iter();
+    let network = if plan.sends_network() { fds.next() } else { None };
+    Ok((fds.next(), network))
 }
 
 /// Sets resource limits of a process.

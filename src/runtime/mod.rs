@@ -35,6 +35,7 @@ mod copyup;
 mod devices;
 mod hide;
 mod identity;
+mod lend;
 mod mounts;
 mod plan;
 mod rootfs;
@@ -43,3 +44,4 @@ mod sync;
 
 pub use exec::{Child, ExecRequest, exec};
 pub use launch::{Created, Gate, Launch, Rootfs, Stdio, create, start_through};
+pub use lend::mount_of;

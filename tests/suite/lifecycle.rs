@@ -231,3 +231,66 @@ fn inspect_has_the_keys_of_both_tools() {
     let image: serde_json::Value = serde_json::from_str(&sandbox.line("inspect busybox").ok()).unwrap();
     assert!(image[0]["RootFS"]["Layers"].is_array());
 }
+
+#[test]
+fn init_sets_up_and_start_lets_go() {
+    let sandbox = Sandbox::with_busybox();
+    sandbox.dhow(["create", "--name", "c", "busybox", "sh", "-c", "echo begun; exit 4"]).ok();
+    assert_eq!(sandbox.line("init c").ok(), "c\n");
+    assert_eq!(state(&sandbox, "c"), "initialized");
+    assert_eq!(sandbox.line("logs c").ok(), "");
+    sandbox.line("exec c true").fails(125);
+    sandbox.line("container init c").fails(125);
+    let attached = sandbox.line("start -a c").run();
+    assert_eq!((attached.status, attached.stdout().as_str()), (4, "begun\n"), "{attached}");
+    sandbox.line("init c").ok();
+    assert_eq!(sandbox.line("start c").ok(), "c\n");
+    assert_eq!(sandbox.line("wait c").ok(), "4\n");
+    assert_eq!(sandbox.line("logs c").ok(), "begun\nbegun\n");
+    sandbox.line("init c").ok();
+    assert_eq!(sandbox.line("rm c").ok(), "c\n");
+    sandbox.line("create --name d busybox no-such-command").ok();
+    sandbox.line("init d").ok();
+    sandbox.line("start d").fails(127);
+}
+
+#[test]
+fn health_checks_run_and_show() {
+    let sandbox = Sandbox::with_busybox();
+    let check = [
+        "--health-cmd",
+        "test -e /tmp/well && echo fine",
+        "--health-interval",
+        "200ms",
+        "--health-retries",
+        "2",
+    ];
+    sandbox.dhow(["run", "-d", "--name", "c"]).args(check).args(["busybox", "sleep", "100"]).ok();
+    let health = || sandbox.dhow(["inspect", "-f", "{{.State.Health.Status}}", "c"]).ok().trim().to_owned();
+    assert_eq!(health(), "starting");
+    eventually("two failures make it unhealthy", || health() == "unhealthy");
+    sandbox.line("exec c touch /tmp/well").ok();
+    assert_eq!(sandbox.line("wait --condition healthy c").ok(), "-1\n");
+    assert!(sandbox.line("ps").ok().contains("(healthy)"));
+    assert_eq!(sandbox.line("ps --noheading --filter health=healthy").ok().lines().count(), 1);
+    let log = sandbox.dhow(["inspect", "-f", "{{json .State.Health.Log}}", "c"]).ok();
+    assert!(log.contains("fine"), "{log}");
+    sandbox.line("stop -t 0 c").ok();
+}
+
+#[test]
+fn namespaces_of_another_container_are_joined() {
+    let sandbox = Sandbox::with_busybox();
+    sandbox.line("run -d --name first busybox sleep 100").ok();
+    for (kind, flag) in [("pid", "--pid"), ("ipc", "--ipc"), ("uts", "--uts"), ("net", "--network")] {
+        let file = format!("/proc/self/ns/{kind}");
+        let first = sandbox.dhow(["exec", "first", "readlink", &file]).ok();
+        let joined =
+            sandbox.dhow(["run", "--rm", flag, "container:first", "busybox", "readlink", &file]).ok();
+        assert_eq!(first, joined, "{kind}");
+    }
+    sandbox.line("create --name second --pid container:first busybox sleep 100").ok();
+    sandbox.line("start second").ok();
+    assert!(sandbox.line("exec first ps").ok().matches("sleep 100").count() == 2);
+    sandbox.line("rm -f -t 0 second").ok();
+}

@@ -250,3 +250,12 @@ fn an_image_that_exists_nowhere_says_so() {
     let error = sandbox.line("run --rm 127.0.0.1:1/no/such:image true").fails(125);
     assert!(error.contains("127.0.0.1:1"), "{error}");
 }
+
+#[test]
+fn the_callers_groups_can_be_kept() {
+    let sandbox = Sandbox::with_busybox();
+    let kept = sandbox.line("run --rm --group-add keep-groups busybox grep Groups /proc/self/status").ok();
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    let own = own.lines().find(|line| line.starts_with("Groups")).unwrap();
+    assert_eq!(kept.split_whitespace().count(), own.split_whitespace().count(), "{kept}");
+}

@@ -8,6 +8,7 @@ pub mod diff;
 pub mod exec;
 pub mod exists;
 pub mod export;
+pub mod init;
 pub mod inspect;
 pub mod kill;
 pub mod logs;
@@ -50,6 +51,8 @@ pub enum ContainerCommand {
     Exec(exec::ExecArgs),
     /// Tell by the exit code whether a container exists
     Exists(exists::ContainerExistsArgs),
+    /// Set containers up, all but the start of their commands
+    Init(init::InitArgs),
     /// Show everything about containers
     Inspect(inspect::ContainerInspectArgs),
     /// Send a signal to running containers
@@ -97,6 +100,7 @@ impl ContainerCommand {
             ContainerCommand::Export(args) => args.run(session),
             ContainerCommand::Exec(args) => args.run(session),
             ContainerCommand::Exists(args) => args.run(session),
+            ContainerCommand::Init(args) => args.run(session),
             ContainerCommand::Inspect(args) => args.run(session),
             ContainerCommand::Kill(args) => args.run(session),
             ContainerCommand::Logs(args) => args.run(session),

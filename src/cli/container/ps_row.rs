@@ -277,7 +277,7 @@ fn status(one: &Listed) -> String {
         when.map_or_else(String::new, |when| time::human(time::since(when, time::now())))
     };
     match state.status {
-        Status::Running => format!("Up {}", since(state.started)),
+        Status::Running => format!("Up {}{}", since(state.started), health(one)),
         Status::Paused => format!("Up {} (Paused)", since(state.started)),
         Status::Exited => format!("Exited ({}) {} ago", state.exit_code, since(state.finished)),
         Status::Created => "Created".into(),
@@ -285,6 +285,14 @@ fn status(one: &Listed) -> String {
         Status::Stopping => "Stopping".into(),
         Status::Removing => "Removing".into(),
     }
+}
+
+/// ` (healthy)`, where there is a check.
+fn health(one: &Listed) -> String {
+    if one.container.config.health.is_none() {
+        return String::new();
+    }
+    format!(" ({})", one.container.state.health.clone().unwrap_or_default().status)
 }
 
 /// The ports in force while it runs, else those that were asked for.

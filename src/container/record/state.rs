@@ -33,6 +33,9 @@ pub struct State {
     pub initialised: bool,
     /// The ports in force, host ports resolved.
     pub ports: Vec<PortMapping>,
+    /// What the health check found, while alive; from the run directory.
+    #[serde(skip)]
+    pub health: Option<Health>,
 }
 
 /// Where in its life a container is.
@@ -86,6 +89,39 @@ impl Default for State {
             stopped_by_user: false,
             initialised: false,
             ports: Vec::new(),
+            health: None,
         }
     }
+}
+
+/// `health.json` in the run directory: what the checks of a running container found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Health {
+    /// `starting`, `healthy` or `unhealthy`.
+    pub status: String,
+    /// Failures in a row.
+    pub failing_streak: u32,
+    /// The last checks.
+    pub log: Vec<HealthLog>,
+}
+
+impl Default for Health {
+    fn default() -> Health {
+        Health { status: "starting".into(), failing_streak: 0, log: Vec::new() }
+    }
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HealthLog {
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ended.
+    pub end: Timestamp,
+    /// 0 is healthy; -1 means that it took too long.
+    pub exit_code: i32,
+    /// What it said, cut.
+    pub output: String,
 }

@@ -49,6 +49,10 @@ pub fn exec(ops: &Ops, options: &ExecOptions) -> Result<Outcome> {
         let name = &container.config.name;
         return Err(fail(Kind::Failed, format!("container `{name}` is paused: unpause it first")));
     }
+    if container.state.status == Status::Initialized {
+        let name = &container.config.name;
+        return Err(fail(Kind::Failed, format!("container `{name}` is not running: it waits for its start")));
+    }
     let keys =
         DetachKeys::parse(options.detach_keys.as_deref().unwrap_or(&container.config.process.detach_keys))?;
     if options.detach {
@@ -63,7 +67,7 @@ pub fn exec(ops: &Ops, options: &ExecOptions) -> Result<Outcome> {
     }
 }
 
-fn launch(
+pub(super) fn launch(
     container: &Container,
     alive: Alive,
     options: &ExecOptions,

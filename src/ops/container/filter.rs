@@ -148,7 +148,10 @@ impl Test {
             Test::Until(when) => config.created <= *when,
             Test::Volume(text) => has_volume(container, text),
             Test::Network(text) => network_word(&config.network.mode) == *text,
-            Test::Health(word) => (if config.health.is_some() { "starting" } else { "none" }) == word,
+            Test::Health(word) => {
+                let found = container.state.health.as_ref().map(|health| health.status.as_str());
+                found.unwrap_or(if config.health.is_some() { "starting" } else { "none" }) == word
+            }
             Test::Restart(word) => restart_word(config.restart) == word,
             Test::Command(text) => config.process.command.first() == Some(text),
             Test::Pod => false, // no container is in a pod yet

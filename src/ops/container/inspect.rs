@@ -109,7 +109,7 @@ fn state(state: &State, config: &Config, live: Option<&Live>) -> Value {
         "StoppedByUser": state.stopped_by_user,
     });
     if config.health.is_some() {
-        value["Health"] = json!({"Status": "starting", "FailingStreak": 0, "Log": []});
+        value["Health"] = json!(state.health.clone().unwrap_or_default());
     }
     value
 }

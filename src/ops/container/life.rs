@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 
 use serde_json::json;
 
+use super::health::Monitor;
 use super::{alive, network, prepare, rm};
 use crate::base::error::{Collected, Context, Error, Result, render};
 use crate::base::fs::{self, Durability};
@@ -23,6 +24,7 @@ pub(super) struct Life {
     container: Container,
     attempt: Option<Attempt>,
     first: bool,
+    monitor: Option<Monitor>,
 }
 
 /// What one launch made.
@@ -36,7 +38,7 @@ impl Life {
     /// Prepares the life of a container; opens nothing.
     pub(super) fn new(ops: &Ops, container: Container) -> Result<Life> {
         let store = ops.containers()?.clone();
-        Ok(Life { ops: ops.again(), store, container, attempt: None, first: true })
+        Ok(Life { ops: ops.again(), store, container, attempt: None, first: true, monitor: None })
     }
 
     fn save(&mut self, state: State) -> Result<()> {
@@ -47,6 +49,9 @@ impl Life {
 
     /// Undoes what the last launch made, but for the container itself.
     fn undo(&mut self) -> Result<()> {
+        if let Some(monitor) = self.monitor.take() {
+            monitor.end();
+        }
         let Some(attempt) = self.attempt.take() else { return Ok(()) };
         let mut all = Collected::default();
         if let Some(network) = attempt.network {
@@ -113,7 +118,9 @@ impl Lifecycle for Life {
             ports: self.container.config.network.ports.clone(),
             ..self.container.state.clone()
         };
-        self.save(state)
+        self.save(state)?;
+        self.monitor = Monitor::start(&self.ops, &self.container)?;
+        Ok(())
     }
 
     fn failed(&mut self, error: &Error) {

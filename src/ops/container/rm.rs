@@ -84,7 +84,9 @@ pub fn remove_one(ops: &Ops, store: &Store, container: &Container, options: &RmO
     let id = container.config.id.clone();
     if Alive::find(store, &container)?.is_some() || container.is_alive() {
         refuse_running(&container, options.force)?;
-        stop::stop_one(store, &container, None, options.time)?;
+        // One that was never started has nothing to wind up.
+        let waits = container.state.status == Status::Initialized;
+        stop::stop_one(store, &container, None, if waits { Some(0) } else { options.time })?;
     }
     if !store.dir(&id).exists() {
         return Ok(()); // `--rm`: its supervisor was quicker
@@ -98,7 +100,7 @@ pub fn remove_one(ops: &Ops, store: &Store, container: &Container, options: &RmO
 }
 
 fn refuse_running(container: &Container, force: bool) -> Result<()> {
-    if force {
+    if force || container.state.status == Status::Initialized {
         return Ok(());
     }
     let word = container.state.status.word();

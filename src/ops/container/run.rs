@@ -6,9 +6,12 @@ use super::select::{Done, Picked, Selection};
 use super::start::{self, How, Started};
 use crate::base::error::{Error, Result};
 use crate::base::error::{Kind, fail};
-use crate::container::store::Container;
+use crate::container::record::Status;
+use crate::container::store::{Container, Store};
 use crate::ops::context::Context as Ops;
-use crate::runtime::supervisor::{Attach, ClientOptions, DetachKeys, End, ExitInfo, Handle, foreground};
+use crate::runtime::supervisor::{
+    self, Attach, ClientOptions, DetachKeys, End, ExitInfo, Handle, Request, foreground,
+};
 
 /// How a command stays with a container.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +35,7 @@ pub enum Outcome {
 pub fn run(ops: &Ops, made: Made, stay: Option<Stay>) -> Result<Outcome> {
     let Made { mut container, lock, .. } = made;
     start::check_passthrough(&container)?;
-    let how = How { attach: stay.map(|stay| stay.attach), direct: container.config.auto_remove };
+    let how = How { attach: stay.map(|stay| stay.attach), direct: container.config.auto_remove, hold: false };
     let started = start::start(ops, &mut container, lock, how)?;
     match stay {
         Some(stay) => {
@@ -62,7 +65,7 @@ pub fn start_attached(ops: &Ops, select: &Selection, stay: Stay, keys: Option<&s
         attach: Attach { stdin: stay.attach.stdin && container.config.process.stdin_open, ..stay.attach },
         ..stay
     };
-    match start_found(ops, &container, How { attach: Some(stay.attach), direct: false })? {
+    match start_found(ops, &container, How { attach: Some(stay.attach), ..How::default() })? {
         Some(Started { handle, attach }) => stay_with(ops, &container, handle, Stay { attach, ..stay }, keys),
         None => super::attach::attach_to(ops, &container, stay, keys),
     }
@@ -79,10 +82,39 @@ fn start_found(ops: &Ops, container: &Container, how: How) -> Result<Option<Star
     let store = ops.containers()?;
     let held = store.lock(&container.config.id)?;
     let mut now = store.get(&container.config.id)?;
+    if now.state.status == Status::Initialized && !how.hold {
+        drop(held);
+        return go(store, &now, how);
+    }
     if now.is_alive() {
         return Ok(None);
     }
     start::start(ops, &mut now, held, how).map(Some)
+}
+
+/// Starts a container that waits since its `init`; whoever stays with it is attached before.
+fn go(store: &Store, container: &Container, how: How) -> Result<Option<Started>> {
+    let run = store.run_dir(&container.config.id);
+    let attached = how.attach.map(|attach| supervisor::attach(&run, attach).map(|handle| (handle, attach)));
+    let attached = attached.transpose()?;
+    supervisor::control(&run, Request::Start)?;
+    Ok(attached.map(|(handle, attach)| Started { handle, attach }))
+}
+
+/// `init`: sets containers up, all but the start of their commands.
+pub fn init(ops: &Ops, select: &Selection) -> Result<Vec<Done<()>>> {
+    let store = ops.containers()?;
+    let picked = select.pick(store, |container| !container.is_alive())?;
+    enter_stage_for(ops, &picked)?;
+    Ok(super::select::each(picked, |container| {
+        match start_found(ops, container, How { hold: true, ..How::default() })? {
+            Some(_) => Ok(()),
+            None => {
+                let name = &container.config.name;
+                Err(fail(Kind::Failed, format!("container `{name}` is {}", container.state.status.word())))
+            }
+        }
+    }))
 }
 
 /// Copies between the command's streams and the container's until it ends or the user leaves.

@@ -24,6 +24,8 @@ pub struct How {
     /// The container will be gone with its end (`run --rm`): pipes and files of the command are handed straight to
     /// it, at native speed, since nobody can read its log later.
     pub direct: bool,
+    /// `init`: its command waits for the start.
+    pub hold: bool,
 }
 
 /// A container that was started.
@@ -59,6 +61,7 @@ pub fn start(ops: &Ops, container: &mut Container, held: Lock, how: How) -> Resu
         size: config.process.tty.then(|| pty::size(rustix::stdio::stdin())).flatten(),
         timeout: (config.timeout > 0).then(|| Duration::from_secs(config.timeout)),
         preserve_fds: preserved(config.process.preserve_fds),
+        hold: how.hold,
         lifecycle: Box::new(Life::new(ops, container.clone())?),
     };
     let mut handle = supervisor::spawn(plan)?;

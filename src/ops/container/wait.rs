@@ -121,7 +121,11 @@ fn look(store: &Store, then: &Container, options: &WaitOptions) -> Result<Option
         Condition::Status(Status::Exited) => !now.is_alive(),
         Condition::Status(status) => now.state.status == *status,
         Condition::NextExit => !now.is_alive() && now.state.finished > then.state.finished,
-        Condition::Removed | Condition::Health(_) => false,
+        Condition::Health(wanted) => {
+            let word = if *wanted { "healthy" } else { "unhealthy" };
+            now.state.health.as_ref().is_some_and(|health| health.status == word)
+        }
+        Condition::Removed => false,
     });
     let code = if now.is_alive() { -1 } else { now.state.exit_code };
     Ok(met.then_some(code))

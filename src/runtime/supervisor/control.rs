@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use super::frame::{self, Type};
+use super::handle::failure;
 use super::{Attach, Handle, SOCKET};
 use crate::base::error::{Context, Result, bail};
 use crate::sys::pty::Size;
@@ -14,6 +15,8 @@ use crate::sys::socket;
 pub enum Request {
     /// Do not restart the container any more, whatever the policy says; ends a back-off at once.
     NoRestart,
+    /// Start the container that waits for it; one that runs already has been started.
+    Start,
     /// Set the size of the container's terminal.
     Resize(Size),
     /// Send this signal to the container's first process.
@@ -26,6 +29,7 @@ pub fn control(dir: &Path, request: Request) -> Result<()> {
     let mut reply = Vec::new();
     match frame::receive(&conn, &mut reply, true).context("hear from the supervisor")? {
         Some(Type::Done) => Ok(()),
+        Some(Type::Failed) => Err(failure(&reply)),
         _ => bail!("the supervisor ended before it answered"),
     }
 }
@@ -41,6 +45,7 @@ pub(super) fn tell(dir: &Path, request: Request) -> Result<OwnedFd> {
 fn encode(request: Request) -> (Type, Vec<u8>) {
     match request {
         Request::NoRestart => (Type::NoRestart, Vec::new()),
+        Request::Start => (Type::Start, Vec::new()),
         Request::Resize(size) => (Type::Window, window(size)),
         Request::Signal(signal) => (Type::Signal, signal.to_ne_bytes().to_vec()),
     }

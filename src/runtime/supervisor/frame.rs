@@ -9,6 +9,7 @@
 //! | `w` window | client | rows, columns: u16 each |
 //! | `k` signal | client | i32 |
 //! | `n` no restart | client | none; answered by `a` |
+//! | `g` start | client | none; answered by `a` or `f` |
 //! | `a` done | supervisor | none |
 //! | `s` started | supervisor | pid: i32 |
 //! | `o`, `r` output | supervisor | bytes of standard output (or the terminal), of standard error |
@@ -41,6 +42,8 @@ pub enum Type {
     Signal = b'k',
     /// The container shall not be restarted any more.
     NoRestart = b'n',
+    /// The container that waits shall start.
+    Start = b'g',
     /// A request was carried out.
     Done = b'a',
     /// The container executes its command.
@@ -58,9 +61,12 @@ pub enum Type {
 impl Type {
     fn from_byte(byte: u8) -> Option<Type> {
         use Type::*;
-        [Hello, Input, EndOfInput, Window, Signal, NoRestart, Done, Started, Stdout, Stderr, Exited, Failed]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        [
+            Hello, Input, EndOfInput, Window, Signal, NoRestart, Start, Done, Started, Stdout, Stderr,
+            Exited, Failed,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::base::fs::{self, Durability};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
+    /// Set up; its command waits for the start (`init`).
+    Initialized,
     /// Its command executes.
     Running,
     /// Frozen: written by `pause`.

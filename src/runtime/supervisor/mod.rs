@@ -78,6 +78,8 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// Descriptors of the caller that only the first launch needs (`--preserve-fds`): closed after it.
     pub preserve_fds: Vec<RawFd>,
+    /// Whether the first launch waits for [`Request::Start`] before its command executes.
+    pub hold: bool,
     /// What to run.
     pub lifecycle: Box<dyn Lifecycle>,
 }

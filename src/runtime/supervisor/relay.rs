@@ -53,6 +53,8 @@ pub(super) struct Relay {
     pub(super) size: Option<Size>,
     /// Somebody asked that the container is not started again.
     pub(super) no_restart: bool,
+    /// Who asked for the start of a container that waits.
+    starter: Option<u64>,
 }
 
 /// What the loop needs of one life.
@@ -100,6 +102,7 @@ impl Relay {
             takes_input,
             size: None,
             no_restart: false,
+            starter: None,
         })
     }
 
@@ -129,6 +132,25 @@ impl Relay {
             self.turn_until(None, Some(until))?;
         }
         Ok(())
+    }
+
+    /// Serves clients until one asks for the start; false when the container ended instead.
+    pub(super) fn wait_for_start(&mut self, pidfd: &OwnedFd) -> Result<bool> {
+        self.epoll.add(pidfd, PIDFD, EventFlags::IN).context("watch the container")?;
+        let mut ended = false;
+        while self.starter.is_none() && !ended {
+            self.turn(None)?;
+            ended = self.ready.iter().any(|(token, _)| *token == PIDFD);
+        }
+        let _ = self.epoll.delete(pidfd); // not watched is what we want
+        Ok(!ended)
+    }
+
+    /// Answers whoever asked for the start: done, or why not.
+    pub(super) fn answer_start(&mut self, failure: Option<&[u8]>) {
+        let Some(client) = self.starter.take().and_then(|token| self.clients.get_mut(token)) else { return };
+        let kind = if failure.is_some() { Type::Failed } else { Type::Done };
+        let _ = frame::send(&client.conn, kind, failure.unwrap_or_default(), false); // it went away: its affair
     }
 
     fn begin(&mut self, life: &Life) -> io::Result<()> {
@@ -302,6 +324,7 @@ impl Relay {
             (Type::Window, life) => self.resize(life),
             (Type::Signal, Some(life)) => self.signal(life),
             (Type::NoRestart, _) => self.no_restart = true,
+            (Type::Start, None) => self.starter = Some(token),
             _ => {}
         }
         self.acknowledge(token, kind);
@@ -309,9 +332,12 @@ impl Relay {
 
     /// Requests of a controller, who waits for an answer; an attached client does not.
     fn acknowledge(&mut self, token: u64, kind: Type) {
+        if self.starter == Some(token) {
+            return; // answered once the command executes
+        }
         if let Some(client) = self.clients.get_mut(token)
             && client.wants.is_none()
-            && matches!(kind, Type::Window | Type::Signal | Type::NoRestart)
+            && matches!(kind, Type::Window | Type::Signal | Type::NoRestart | Type::Start)
         {
             let _ = frame::send(&client.conn, Type::Done, &[], false); // it went away: its affair
         }

@@ -45,6 +45,8 @@ struct Supervisor {
     timeout: Option<Duration>,
     preserve_fds: Vec<i32>,
     backoff: Backoff,
+    /// The next launch waits to be started.
+    hold: bool,
     /// Completed by each launch.
     live: Live,
     /// What went wrong without stopping anything.
@@ -84,6 +86,7 @@ impl Supervisor {
             timeout: plan.timeout,
             preserve_fds: plan.preserve_fds,
             backoff: Backoff::default(),
+            hold: plan.hold,
             live,
             trouble: Vec::new(),
         };
@@ -128,6 +131,7 @@ impl Supervisor {
 
     fn one_life(&mut self) -> Result<ExitInfo> {
         let mut life = self.launch()?;
+        self.relay.answer_start(None);
         self.relay.clients.tell_foreground(Type::Started, &self.live.pid.to_ne_bytes());
         self.relay.clients.release_detached();
         let relayed = self.relay.run(&mut life);
@@ -162,13 +166,28 @@ impl Supervisor {
         }
         self.live.pid = running.pid;
         self.live.pid_start = process_start(running.pid).unwrap_or(0);
-        self.live.status = Phase::Running;
-        self.live.started = now();
         self.live.cgroup = running.cgroup.take();
         self.live.extra = running.extra.take();
+        if std::mem::take(&mut self.hold) {
+            self.wait_for_start(running)?;
+        }
+        self.live.status = Phase::Running;
+        self.live.started = now();
         self.live.save(&self.dir)?;
         self.lifecycle.start()?;
         self.lifecycle.started(&self.live)
+    }
+
+    /// `init`: the container is there and waits; so does its supervisor, which serves clients meanwhile.
+    fn wait_for_start(&mut self, running: &Running) -> Result<()> {
+        self.live.status = Phase::Initialized;
+        self.live.save(&self.dir)?;
+        self.relay.clients.tell_foreground(Type::Started, &self.live.pid.to_ne_bytes());
+        self.relay.clients.release_detached();
+        match self.relay.wait_for_start(&running.pidfd)? {
+            true => Ok(()),
+            false => bail!("the container ended before it was started"),
+        }
     }
 
     fn reap(&mut self, pidfd: impl AsFd) -> Result<ExitInfo> {
@@ -207,6 +226,7 @@ impl Supervisor {
         self.lifecycle.failed(error);
         self.clean_up();
         let payload = failure(error);
+        self.relay.answer_start(Some(&payload));
         self.relay.clients.tell_foreground(Type::Failed, &payload);
         self.relay.clients.farewell(Type::Failed, &payload, false);
     }

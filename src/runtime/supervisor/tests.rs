@@ -191,6 +191,7 @@ fn plan(scene: &Scene, wants: Attach) -> Result<Plan> {
         size: scene.tty.then_some(Size { rows: 11, columns: 77 }),
         timeout: (scene.timeout_ms > 0).then(|| Duration::from_millis(scene.timeout_ms)),
         preserve_fds: Vec::new(),
+        hold: false,
         lifecycle: Box::new(Actor { scene: scene.clone(), lives: 0 }),
     })
 }
