@@ -139,7 +139,7 @@ impl Relay {
         self.epoll.add(pidfd, PIDFD, EventFlags::IN).context("watch the container")?;
         let mut ended = false;
         while self.starter.is_none() && !ended {
-            self.turn(None)?;
+            self.turn_until(None, None)?;
             ended = self.ready.iter().any(|(token, _)| *token == PIDFD);
         }
         let _ = self.epoll.delete(pidfd); // not watched is what we want
