@@ -14,6 +14,7 @@ use rustix::fs::inotify;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::process;
 use crate::base::error::{Context, Result};
 
 pub use rustix::event::epoll::EventFlags;
@@ -199,22 +200,9 @@ pub fn die_of(signal: i32) {
 
 /// Sends a signal through a pidfd; a process that is gone already is fine.
 pub fn pidfd_signal(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
-    // SAFETY: pidfd_send_signal takes a descriptor, a number, no siginfo and no flags; it touches no memory.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_fd().as_raw_fd(),
-            signal,
-            std::ptr::null::<libc::siginfo_t>(),
-            0,
-        )
-    };
-    match done {
-        0 => Ok(()),
-        _ => match io::Error::last_os_error() {
-            error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-            error => Err(error),
-        },
+    match process::pidfd_send_signal(pidfd.as_fd(), signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

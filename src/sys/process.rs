@@ -11,7 +11,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::{Errno, Result as SysResult};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 
 use super::mount::last_errno;
 
@@ -421,74 +421,6 @@ pub fn kill(pid: i32, signal: i32) -> SysResult<()> {
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
-/// Signal number of a name as users write it: `KILL`, `sigterm`, `SIGRTMIN+3`, `15`.
-pub fn signal_number(text: &str) -> Option<i32> {
-    if let Ok(number) = text.parse::<i32>() {
-        return (0..=64).contains(&number).then_some(number);
-    }
-    let upper = text.to_ascii_uppercase();
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    // The kernel's first real-time signal is 32; the C library keeps two, so users count from 34.
-    let offset = |rest: &str| if rest.is_empty() { Some(0) } else { rest.parse::<i32>().ok() };
-    if let Some(rest) = name.strip_prefix("RTMIN") {
-        return Some(34 + offset(rest)?).filter(|n| (34..=64).contains(n));
-    }
-    if let Some(rest) = name.strip_prefix("RTMAX") {
-        return Some(64 + offset(rest)?).filter(|n| (34..=64).contains(n));
-    }
-    SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
-}
-
-/// Name of a signal with `SIG`, or its number.
-pub fn signal_name(number: i32) -> String {
-    match SIGNALS.iter().find(|(_, known)| *known == number) {
-        Some((name, _)) => format!("SIG{name}"),
-        None => number.to_string(),
-    }
-}
-
-const SIGNALS: &[(&str, i32)] = &[
-    ("HUP", libc::SIGHUP),
-    ("INT", libc::SIGINT),
-    ("QUIT", libc::SIGQUIT),
-    ("ILL", libc::SIGILL),
-    ("TRAP", libc::SIGTRAP),
-    ("ABRT", libc::SIGABRT),
-    ("BUS", libc::SIGBUS),
-    ("FPE", libc::SIGFPE),
-    ("KILL", libc::SIGKILL),
-    ("USR1", libc::SIGUSR1),
-    ("SEGV", libc::SIGSEGV),
-    ("USR2", libc::SIGUSR2),
-    ("PIPE", libc::SIGPIPE),
-    ("ALRM", libc::SIGALRM),
-    ("TERM", libc::SIGTERM),
-    ("STKFLT", libc::SIGSTKFLT),
-    ("CHLD", libc::SIGCHLD),
-    ("CONT", libc::SIGCONT),
-    ("STOP", libc::SIGSTOP),
-    ("TSTP", libc::SIGTSTP),
-    ("TTIN", libc::SIGTTIN),
-    ("TTOU", libc::SIGTTOU),
-    ("URG", libc::SIGURG),
-    ("XCPU", libc::SIGXCPU),
-    ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM),
-    ("PROF", libc::SIGPROF),
-    ("WINCH", libc::SIGWINCH),
-    ("IO", libc::SIGIO),
-    ("POLL", libc::SIGIO),
-    ("PWR", libc::SIGPWR),
-    ("SYS", libc::SIGSYS),
-    ("IOT", libc::SIGABRT),
-    ("CLD", libc::SIGCHLD),
-];
-
-/// [`Signal`] of a number, where rustix wants its own type.
-pub fn signal(number: i32) -> Option<Signal> {
-    Signal::from_named_raw(number)
-}
-
 /// Keeps errors from collecting backtraces, which nobody would see: with `RUST_BACKTRACE` in the environment each
 /// one, a missing file too, would walk the stack. To be called first, by the only thread; panics keep theirs.
 pub fn no_backtraces() {
@@ -506,23 +438,5 @@ pub fn no_backtraces() {
             Some(value) => std::env::set_var(NAME, value),
             None => std::env::remove_var(NAME),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signals_by_every_spelling() {
-        let table =
-            [("KILL", 9), ("SIGTERM", 15), ("sigusr1", 10), ("9", 9), ("SIGRTMIN+3", 37), ("RTMAX-1", 63)];
-        for (text, number) in table {
-            assert_eq!(signal_number(text), Some(number), "{text}");
-        }
-        for text in ["", "SIG", "65", "-1", "RTMIN+31", "FOO"] {
-            assert_eq!(signal_number(text), None, "{text}");
-        }
-        assert_eq!(signal_name(15), "SIGTERM");
     }
 }

@@ -17,9 +17,10 @@ use super::session::Session;
 use crate::base::error::{Context, Explain, Kind, Result, anyhow, fail, kind_of};
 use crate::base::fs;
 use crate::base::time::parse_duration;
+use crate::container::parse::signal;
 use crate::runtime::cgroup::Manager;
 use crate::runtime::oci::{self, Rights, Runtime, Wait};
-use crate::sys::process::{Exit, signal_number};
+use crate::sys::process::Exit;
 use crate::ui::json;
 
 /// Arguments of `runtime`.
@@ -220,7 +221,8 @@ fn ended(exit: Option<Exit>) -> Result<()> {
 }
 
 fn signal_of(text: &str) -> Result<i32> {
-    signal_number(text).ok_or_else(|| fail(Kind::Usage, format!("`{text}` is no signal")))
+    // 0 only asks whether the process is there.
+    if text == "0" { Ok(0) } else { signal::parse(text) }
 }
 
 /// The first line is looked at by engines that show what they run with.

@@ -48,7 +48,7 @@ impl Row for DfRow {
 
 impl DfRow {
     fn new(usage: &Usage) -> DfRow {
-        let share = if usage.size > 0 { usage.reclaimable * 100 / usage.size } else { 0 };
+        let share = (usage.reclaimable * 100).checked_div(usage.size).unwrap_or(0);
         DfRow {
             r#type: usage.kind,
             total: usage.total,

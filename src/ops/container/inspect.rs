@@ -209,7 +209,7 @@ fn settings(config: &Config) -> Value {
         "OnBuild": null,
         "Labels": config.labels,
         "Annotations": config.annotations,
-        "StopSignal": crate::sys::process::signal_name(process.stop_signal),
+        "StopSignal": crate::container::parse::signal::name(process.stop_signal),
         "HealthcheckOnFailureAction": "none",
         "CreateCommand": config.create_command,
         "Umask": format!("{:04o}", process.umask),
