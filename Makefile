@@ -10,7 +10,7 @@ CARGO   ?= cargo
 
 all: build
 
-# At a fixed address: nothing is relocated at each start (docs/adr/002-fixed-address.md).
+# At a fixed address: nothing is relocated at each start (docs/adr/003-fixed-address.md).
 build: export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS = -C relocation-model=static
 build: ## the static release binary
 	$(CARGO) build --release --locked

@@ -33,6 +33,9 @@ impl Session {
         session.debug(|| {
             format!("root {}, run root {}", session.roots.root.display(), session.roots.run.display())
         });
+        if session.global.events_backend.as_deref() == Some("file") {
+            session.warn("no events are kept yet: `--events-backend none` is what holds");
+        }
         Ok(session)
     }
 
