@@ -32,7 +32,7 @@ fn names_and_resolvers_are_written_as_asked() {
     sees(
         &sandbox,
         &[
-            ("--add-host a:1.2.3.4 --add-host b;c:10.0.0.1", "grep -cE '1.2.3.4|10.0.0.1' /etc/hosts", "2"),
+            ("--add-host a:1.2.3.4 --add-host b;c:10.0.0.1", "grep -cE '1.2.3.4|10.0.0.1' /etc/hosts", "3"),
             (
                 "--dns 1.1.1.1 --dns-search ex.org --dns-option ndots:3",
                 "cat /etc/resolv.conf",
