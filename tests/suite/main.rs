@@ -18,7 +18,6 @@ mod kit;
 mod changes;
 mod cli;
 mod crash;
-mod flags;
 mod hello;
 mod hostile;
 mod images;
