@@ -50,6 +50,9 @@ impl Session {
 
     /// The stores, opened when first needed.
     pub fn ops(&self) -> Result<&Context> {
+        if let Some(driver) = &self.global.storage_driver {
+            driver.parse::<crate::layer::Driver>()?;
+        }
         Ok(self.ops.get_or_init(|| {
             let options = GlobalOptions {
                 storage_driver: self.global.storage_driver.clone(),

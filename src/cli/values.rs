@@ -1,6 +1,6 @@
 //! Value parsers that several commands share.
 
-use crate::base::error::{Result, anyhow};
+use crate::base::error::{Result, anyhow, render};
 use crate::base::time;
 use crate::container::parse::signal;
 
@@ -29,7 +29,7 @@ pub fn patience(text: &str) -> Result<u64> {
 
 /// A signal by name, with or without `SIG`, or by number.
 pub fn signal(text: &str) -> Result<i32> {
-    signal::parse(text)
+    signal::parse(text).map_err(|error| anyhow!("{}", render(&error)))
 }
 
 /// `key=value`; the value may be empty, and is when there is no `=`.

@@ -112,6 +112,12 @@ fn go_arch(name: &str) -> &str {
     }
 }
 
+/// Architectures that can stand alone, in Go's words.
+const ARCHES: &[&str] = &[
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
+    "riscv64", "s390x", "wasm",
+];
+
 impl FromStr for Platform {
     type Err = Error;
 
@@ -128,6 +134,9 @@ impl FromStr for Platform {
         match parts[..] {
             ["linux"] | ["windows"] | ["darwin"] | ["freebsd"] => {
                 Ok(Platform::host_with(Some(text), None, None))
+            }
+            [arch] if !ARCHES.contains(&go_arch(arch)) => {
+                Err(fail(Kind::Usage, format!("`{text}` is not a platform such as `linux/arm64`")))
             }
             [arch] => Ok(Platform::host_with(None, Some(arch), None)),
             [os, arch] => Ok(Platform::host_with(Some(os), Some(arch), None)),

@@ -314,6 +314,12 @@ pub fn own(fd: RawFd) -> SysResult<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Whether something is open under a number.
+pub fn is_open(fd: RawFd) -> bool {
+    // SAFETY: fcntl on a bare number; it fails when nothing is open there.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
 /// Every signal gets its default effect and none is blocked: what a container's process may rely on.
 pub fn reset_signals() {
     // SAFETY: SIG_DFL is a valid disposition; an empty set is a valid mask. Numbers that cannot be set

@@ -378,7 +378,7 @@ fn a_full_disk_is_an_error_and_the_space_comes_back() {
     };
     mount("mount", &["-t", "tmpfs", "-o", "size=10m", "tmpfs"]);
     let used = || {
-        let stat = rustix::fs::statvfs(&sandbox.root()).unwrap();
+        let stat = rustix::fs::statvfs(sandbox.root()).unwrap();
         (stat.f_blocks - stat.f_bfree) * stat.f_bsize
     };
     sandbox.dhow(["load", "-q", "-i"]).arg(&archive).ok();

@@ -11,17 +11,17 @@ fn state(sandbox: &Sandbox, name: &str) -> String {
 #[test]
 fn a_container_lives_its_life() {
     let sandbox = Sandbox::with_busybox();
-    let id = sandbox.dhow(["create", "--name", "c", "busybox", "sh", "-c", "echo hi; exit 3"]).ok();
-    assert_eq!((id.trim().len(), state(&sandbox, "c").as_str()), (64, "created"));
-    assert_eq!(sandbox.line("start c").ok(), "c\n");
-    assert_eq!(sandbox.line("wait c").ok(), "3\n");
-    assert_eq!(state(&sandbox, "c"), "exited");
-    assert_eq!(sandbox.line("logs c").ok(), "hi\n");
-    assert_eq!(sandbox.line("start -a c").run().status, 3);
-    assert_eq!(sandbox.line("logs c").ok(), "hi\nhi\n");
-    assert_eq!(sandbox.line("rename c d").ok(), "");
+    let id = sandbox.dhow(["create", "--name", "life", "busybox", "sh", "-c", "echo hi; exit 3"]).ok();
+    assert_eq!((id.trim().len(), state(&sandbox, "life").as_str()), (64, "created"));
+    assert_eq!(sandbox.line("start life").ok(), "life\n");
+    assert_eq!(sandbox.line("wait life").ok(), "3\n");
+    assert_eq!(state(&sandbox, "life"), "exited");
+    assert_eq!(sandbox.line("logs life").ok(), "hi\n");
+    assert_eq!(sandbox.line("start -a life").run().status, 3);
+    assert_eq!(sandbox.line("logs life").ok(), "hi\nhi\n");
+    assert_eq!(sandbox.line("rename life d").ok(), "");
     sandbox.line("container exists d").ok();
-    sandbox.line("container exists c").fails(1);
+    sandbox.line("container exists life").fails(1);
     assert_eq!(sandbox.line("rm d").ok(), "d\n");
     sandbox.line("container exists d").fails(1);
     assert_eq!(

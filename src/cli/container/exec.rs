@@ -13,6 +13,7 @@ use crate::cli::{names, refuse};
 use crate::container::parse::env::{self, Entry};
 use crate::ops::container::exec::{ExecOptions, exec};
 use crate::ops::context::Context;
+use crate::sys::process;
 
 /// Run another command in a running container
 #[derive(Debug, Args)]
@@ -70,6 +71,7 @@ impl ExecArgs {
         if !self.preserve_fd.is_empty() {
             return Err(refuse::flag_error("--preserve-fd", "dhow exec"));
         }
+        check_preserved(self.preserve_fds)?;
         let ops = session.ops()?;
         let (container, command) = self.target(ops)?;
         let options = ExecOptions {
@@ -103,6 +105,15 @@ impl ExecArgs {
             true => Err(fail(Kind::Usage, format!("no command was given to run in `{container}`"))),
             false => Ok((container, command)),
         }
+    }
+}
+
+/// Checks the descriptors of `--preserve-fds` before anything is opened, which would take a number that is free.
+pub(super) fn check_preserved(count: u32) -> Result<()> {
+    let free = (3..3i64 + i64::from(count)).find(|fd| !i32::try_from(*fd).is_ok_and(process::is_open));
+    match free {
+        None => Ok(()),
+        Some(fd) => Err(fail(Kind::Usage, format!("--preserve-fds {count}: descriptor {fd} is not open"))),
     }
 }
 

@@ -38,6 +38,7 @@ pub struct RunArgs {
 impl RunArgs {
     /// Runs it and ends as it ends, or leaves it in the background.
     pub fn run(self, session: &Session) -> Result<()> {
+        super::exec::check_preserved(self.preserve_fds)?;
         let mut options = self.flags.options()?;
         options.detach = self.detach;
         options.sig_proxy = self.sig_proxy;

@@ -151,8 +151,11 @@ fn commit(ops: &Ops, mut config: crate::container::record::Config, warnings: Vec
     }
     // What the storage driver keeps for the container is made by its first mount.
     let lock = store.create(&mut config, |_| Ok(()))?;
-    if let Some(path) = &config.cid_file {
-        fs::write_new(path, config.id.as_bytes(), 0o644, Durability::Volatile)?;
+    if let Some(path) = &config.cid_file
+        && let Err(error) = fs::write_new(path, config.id.as_bytes(), 0o644, Durability::Volatile)
+    {
+        rm::remove_record(ops, store, &config, true)?;
+        return Err(error);
     }
     let container = Container { dir: store.dir(&config.id), config, state: State::default() };
     Ok(Made { container, lock, warnings })

@@ -138,12 +138,16 @@ fn mounts(ops: &Ops, config: &Config) -> Result<Value> {
 fn one_mount(ops: &Ops, mount: &Mount) -> Result<Option<Value>> {
     let options = &mount.options;
     let mut value = match &mount.source {
-        MountSource::Bind(path) => json!({"Type": "bind", "Source": path.display().to_string()}),
+        MountSource::Bind(path) => {
+            json!({"Type": "bind", "Name": "", "Driver": "", "Source": path.display().to_string()})
+        }
         MountSource::Volume { name, .. } => {
             let data = volumes::data_dir(ops, name)?;
             json!({"Type": "volume", "Name": name, "Driver": "local", "Source": data.display().to_string()})
         }
-        MountSource::Image { id, .. } => json!({"Type": "image", "Source": id.as_str()}),
+        MountSource::Image { id, .. } => {
+            json!({"Type": "image", "Name": "", "Driver": "", "Source": id.as_str()})
+        }
         MountSource::Tmpfs | MountSource::Ramfs | MountSource::Devpts => return Ok(None),
     };
     value["Destination"] = json!(mount.target);
@@ -197,7 +201,8 @@ fn settings(config: &Config) -> Value {
         .map(|mount| (mount.target.clone(), json!({})))
         .collect();
     let mut value = json!({
-        "Hostname": hostname(config), "Domainname": "", "User": process.user,
+        "Hostname": hostname(config),
+        "Domainname": config.security.sysctls.get("kernel.domainname").cloned().unwrap_or_default(), "User": process.user,
         "AttachStdin": false, "AttachStdout": false, "AttachStderr": false,
         "Tty": process.tty, "OpenStdin": process.stdin_open, "StdinOnce": false,
         "Env": process.env,
@@ -207,6 +212,7 @@ fn settings(config: &Config) -> Value {
         "WorkingDir": process.workdir,
         "Entrypoint": process.entrypoint,
         "OnBuild": null,
+        "Healthcheck": null,
         "Labels": config.labels,
         "Annotations": config.annotations,
         "StopSignal": crate::container::parse::signal::name(process.stop_signal),
@@ -329,7 +335,7 @@ fn resource_keys(value: &mut Value, config: &Config) {
         "CpuRealtimeRuntime": resources.cpu_rt_runtime.unwrap_or(0),
         "CpusetCpus": resources.cpuset_cpus, "CpusetMems": resources.cpuset_mems,
         "CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0, "DiskQuota": 0,
-        "PidsLimit": resources.pids_limit.unwrap_or(0), "CgroupParent": resources.cgroup_parent,
+        "PidsLimit": resources.pids_limit.unwrap_or(crate::runtime::defaults::PIDS_LIMIT), "CgroupParent": resources.cgroup_parent.clone().unwrap_or_default(),
         "BlkioWeight": resources.blkio_weight.unwrap_or(0), "BlkioWeightDevice": rates(&resources.blkio_weight_device),
         "BlkioDeviceReadBps": rates(&resources.device_read_bps),
         "BlkioDeviceWriteBps": rates(&resources.device_write_bps),

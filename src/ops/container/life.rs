@@ -114,6 +114,7 @@ impl Lifecycle for Life {
             oom_killed: false,
             error: String::new(),
             restarts: running.restarts,
+            stopped_by_user: false,
             initialised: true,
             ports: self.container.config.network.ports.clone(),
             ..self.container.state.clone()

@@ -7,7 +7,7 @@ use super::alive::{self, Alive};
 use super::select::{Done, Selection, each};
 use crate::base::error::{Context, Kind, Result, fail};
 use crate::base::lock;
-use crate::container::record::Status;
+use crate::container::record::{State, Status};
 use crate::container::store::{Container, Store};
 use crate::ops::context::Context as Ops;
 use crate::runtime::supervisor::{self, LOCK, Live, Phase, Request};
@@ -30,8 +30,23 @@ pub fn stop(ops: &Ops, options: &StopOptions) -> Result<Vec<Done<()>>> {
     Ok(each(picked, |container| stop_one(store, container, options.signal, options.time)))
 }
 
-/// Stops one container and waits until its supervisor has cleaned up.
+/// Stops one container, waits until its supervisor has cleaned up, and records that somebody wanted it so.
 pub fn stop_one(store: &Store, container: &Container, signal: Option<i32>, time: Option<i64>) -> Result<()> {
+    let alive = container.is_alive();
+    end_one(store, container, signal, time)?;
+    if !alive {
+        return Ok(());
+    }
+    let id = &container.config.id;
+    let held = store.lock(id);
+    let (Ok(_held), Ok(now)) = (held, store.get(id)) else { return Ok(()) }; // `--rm`: it is gone
+    if now.is_alive() || now.state.stopped_by_user {
+        return Ok(());
+    }
+    store.save_state(id, &State { stopped_by_user: true, ..now.state })
+}
+
+fn end_one(store: &Store, container: &Container, signal: Option<i32>, time: Option<i64>) -> Result<()> {
     let run = store.run_dir(&container.config.id);
     // Also while it waits to be restarted, when it has no process: no restart comes after this.
     no_restart(&run)?;
