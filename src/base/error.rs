@@ -51,13 +51,15 @@ impl Kind {
 /// Rides in a chain beside the messages: kind and hints of the error as a whole.
 #[derive(Debug, Default)]
 struct Note {
+    /// The message below, for who shows only the outermost link, as clap does; [`render`] tells it once.
+    message: String,
     kind: Option<Kind>,
     hints: Vec<String>,
 }
 
 impl fmt::Display for Note {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Ok(())
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
@@ -66,7 +68,7 @@ fn annotate(mut error: Error, change: impl FnOnce(&mut Note)) -> Error {
         change(note);
         return error;
     }
-    let mut note = Note::default();
+    let mut note = Note { message: error.to_string(), ..Note::default() };
     change(&mut note);
     error.context(note)
 }
@@ -181,6 +183,7 @@ mod tests {
         assert_eq!(kind_of(&error), Kind::NotFound);
         assert_eq!(hints_of(&error), ["pull it"]);
         assert_eq!(render(&error), "run `x`: no such image");
+        assert_eq!(fail(Kind::Usage, "no such order").to_string(), "no such order");
         assert_eq!(hints_of(&error.hint("or build it")).len(), 2);
     }
 

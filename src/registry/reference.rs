@@ -220,8 +220,11 @@ fn is_domain_label(label: &str) -> bool {
 
 fn check_path(text: &str, path: &str) -> Result<()> {
     if path.chars().any(char::is_uppercase) {
-        let hint = format!("did you mean `{}`?", text.replacen(path, &path.to_lowercase(), 1));
-        return Err(invalid(text, "a repository name must be lower case").hint(hint));
+        let (error, lower) = (invalid(text, "a repository name must be lower case"), path.to_lowercase());
+        return Err(match check_path(text, &lower) {
+            Ok(()) => error.hint(format!("did you mean `{}`?", text.replacen(path, &lower, 1))),
+            Err(_) => error,
+        });
     }
     if path.len() > PATH_LIMIT {
         return Err(invalid(text, format!("a repository name has at most {PATH_LIMIT} characters")));
