@@ -6,8 +6,8 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path};
 
 use rustix::fs::{self, AtFlags, RawDir, Timestamps};
 use rustix::io::Errno;
@@ -29,12 +29,34 @@ pub fn open_at(dir: impl AsFd, name: &Path, flags: OFlags, mode: Mode) -> io::Re
     retry(|| fs::openat(dir.as_fd(), name, flags, mode))
 }
 
-/// `openat2(2)` that follows no link at all and does not leave `dir`.
+/// `openat2(2)` that follows no link at all and does not leave `dir`; component by component where the call is
+/// missing (before Linux 5.6) or hidden by a filter.
 pub fn open_beneath(dir: impl AsFd, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     use rustix::fs::ResolveFlags as R;
     let resolve = R::BENEATH | R::NO_SYMLINKS | R::NO_MAGICLINKS;
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    retry(|| fs::openat2(dir.as_fd(), path, flags, Mode::empty(), resolve))
+    match retry(|| fs::openat2(dir.as_fd(), path, flags, Mode::empty(), resolve)) {
+        Err(error) if error.raw_os_error() == Some(Errno::NOSYS.raw_os_error()) => {
+            walk_beneath(dir.as_fd(), path, flags)
+        }
+        opened => opened,
+    }
+}
+
+fn walk_beneath(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let through = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mut held: Option<OwnedFd> = None;
+    let mut components = path.components().peekable();
+    while let Some(component) = components.next() {
+        if !matches!(component, Component::Normal(_) | Component::CurDir) {
+            return Err(Errno::XDEV.into()); // as the kernel says it of a path that leads out
+        }
+        let at = held.as_ref().map_or(dir, AsFd::as_fd);
+        let flags = if components.peek().is_none() { flags } else { through };
+        let next = retry(|| fs::openat(at, component.as_os_str(), flags, Mode::empty()))?;
+        held = Some(next);
+    }
+    held.ok_or_else(|| Errno::NOENT.into())
 }
 
 /// `mkdirat(2)`
@@ -276,5 +298,34 @@ mod tests {
         files::remove_file(&dir.join("from")).unwrap();
         files::remove_file(&dir.join("to")).unwrap();
         std::fs::remove_dir(&dir).unwrap();
+    }
+
+    #[test]
+    fn the_walk_refuses_what_the_kernel_refuses() {
+        let dir = std::env::temp_dir().join(format!("dhow-walk-{}", id::word()));
+        files::create_dir_all(&dir.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("a", dir.join("link")).unwrap();
+        let root = files::open(&dir).unwrap();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        for (path, fine) in [
+            ("a/b", true),
+            ("./a", true),
+            (".", true),
+            ("a/../a", false),
+            ("/a", false),
+            ("link/b", false),
+            ("link", false),
+        ] {
+            assert_eq!(
+                open_beneath(&root, Path::new(path), flags).is_ok(),
+                fine || path == "a/../a",
+                "{path}"
+            );
+            assert_eq!(walk_beneath(root.as_fd(), Path::new(path), flags).is_ok(), fine, "walk {path}");
+        }
+        files::remove_file(&dir.join("link")).unwrap();
+        for path in ["a/b", "a", "."] {
+            std::fs::remove_dir(dir.join(path).components().as_path()).unwrap();
+        }
     }
 }

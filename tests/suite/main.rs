@@ -26,6 +26,7 @@ mod lifecycle;
 mod pull;
 mod push;
 mod run;
+mod runtime;
 mod security;
 mod system;
 mod terminal;
