@@ -32,12 +32,17 @@ struct Screen {
     _raw: Option<RawMode>,
 }
 
+/// Catches what [`attend`] passes on. To be done before the process can run: a signal that comes earlier would
+/// end us and leave it alone.
+pub(super) fn catch() -> Result<Signals> {
+    Signals::catch(&FORWARDED)
+}
+
 /// Waits for the end of a child; gives how it ended.
-pub(super) fn attend(pidfd: &OwnedFd, master: Option<OwnedFd>) -> Result<Exit> {
-    let signals = Signals::catch(&FORWARDED)?;
+pub(super) fn attend(pidfd: &OwnedFd, master: Option<OwnedFd>, signals: &Signals) -> Result<Exit> {
     let mut screen = master.map(Screen::new).transpose()?;
     loop {
-        let ready = wait_ready(pidfd, &signals, screen.as_ref())?;
+        let ready = wait_ready(pidfd, signals, screen.as_ref())?;
         while let Some(signal) = signals.next() {
             pass_on(signal, pidfd, screen.as_ref());
         }

@@ -269,15 +269,14 @@ impl Runtime<'_> {
     /// Creates and starts; unless detached, waits, deletes (or keeps) and gives how the container ended.
     pub fn run(&self, id: &str, options: &CreateOptions, wait: Wait) -> Result<Option<Exit>> {
         let master = self.create_or_attend(id, options, wait != Wait::No)?;
+        let signals = (wait != Wait::No).then(foreground::catch).transpose()?;
         if let Err(error) = self.start(id) {
             let _ = self.delete(id, true); // the first error is the one to tell
             return Err(error);
         }
-        if wait == Wait::No {
-            return Ok(None);
-        }
+        let Some(signals) = signals else { return Ok(None) };
         let pidfd = process::pidfd_open(self.record(id)?.pid).context("watch the container")?;
-        let exit = foreground::attend(&pidfd, master)?;
+        let exit = foreground::attend(&pidfd, master, &signals)?;
         if wait == Wait::Delete {
             self.delete(id, true)?;
         }
@@ -379,6 +378,7 @@ impl Runtime<'_> {
         check_terminal(terminal, options.console_socket.as_deref(), !detach)?;
         let mut cgroup = record.cgroup.open();
         cgroup.prepare()?;
+        let signals = (!detach).then(foreground::catch).transpose()?;
         let child = join(ExecRequest {
             pid: record.pid,
             pidfd,
@@ -395,11 +395,9 @@ impl Runtime<'_> {
             send_master(path, master)?;
         }
         write_pid(options.pid_file.as_deref(), child.pid)?;
-        if detach {
-            return Ok(None);
-        }
+        let Some(signals) = signals else { return Ok(None) };
         let master = child.master.filter(|_| options.console_socket.is_none());
-        foreground::attend(&child.pidfd, master).map(Some)
+        foreground::attend(&child.pidfd, master, &signals).map(Some)
     }
 
     /// Changes limits of a container.
