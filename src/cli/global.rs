@@ -67,8 +67,9 @@ impl Global {
         }
         check_runtime(self.runtime.as_deref())?;
         if self.events_backend.as_deref() == Some("journald") {
-            return Err(fail(Kind::Usage, "events cannot go to the journal yet")
-                .hint("use `--events-backend none`"));
+            return Err(
+                fail(Kind::Usage, "events cannot go to the journal yet").hint("use `--events-backend none`")
+            );
         }
         if let Some(option) = self.storage_opt.first() {
             return Err(fail(Kind::Usage, format!("no storage driver knows the option `{option}`"))
