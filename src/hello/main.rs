@@ -3,26 +3,36 @@
 //! A program of its own (static, no dependencies), built by `src/hello/build.rs` and embedded in dhow.
 
 use std::fs::{read_link, read_to_string};
+use std::io::Write;
 
 fn main() {
-    println!("Hello from dhow!\n");
-    println!("This program runs in a container: its file system is an image that came inside");
-    println!("the dhow binary, and no daemon, no network and no other program was needed.\n");
-    println!("What this container can see of itself:");
-    line("process", format!("pid {} of user {}, group {}", std::process::id(), status("Uid"), status("Gid")));
-    line("host name", text("/proc/sys/kernel/hostname"));
-    line("user map", map("/proc/self/uid_map"));
-    line("group map", map("/proc/self/gid_map"));
-    line("namespaces", namespaces());
-    line("capabilities", capabilities());
-    line("seccomp", seccomp());
-    line("new privileges", if status("NoNewPrivs") == "1" { "refused" } else { "allowed" }.to_owned());
-    line("network", interfaces());
-    println!("\nTry something bigger:  dhow run -it --rm debian bash");
+    let page = page();
+    let _ = std::io::stdout().write_all(page.as_bytes()); // a reader that went away wants no more
 }
 
-fn line(name: &str, value: String) {
-    println!("  {name:<15} {value}");
+fn page() -> String {
+    let privileges = if status("NoNewPrivs") == "1" { "refused" } else { "allowed" };
+    let mut page = String::from(
+        "Hello from dhow!\n\n\
+         This program runs in a container: its file system is an image that came inside\n\
+         the dhow binary, and no daemon, no network and no other program was needed.\n\n\
+         What this container can see of itself:\n",
+    );
+    for (name, value) in [
+        ("process", format!("pid {} of user {}, group {}", std::process::id(), status("Uid"), status("Gid"))),
+        ("host name", text("/proc/sys/kernel/hostname")),
+        ("user map", map("/proc/self/uid_map")),
+        ("group map", map("/proc/self/gid_map")),
+        ("namespaces", namespaces()),
+        ("capabilities", capabilities()),
+        ("seccomp", seccomp()),
+        ("new privileges", privileges.to_owned()),
+        ("network", interfaces()),
+    ] {
+        page.push_str(&format!("  {name:<15} {value}\n"));
+    }
+    page.push_str("\nTry something bigger:  dhow run -it --rm debian bash\n");
+    page
 }
 
 fn text(path: &str) -> String {
