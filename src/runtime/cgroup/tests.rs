@@ -202,18 +202,16 @@ fn a_limit_that_cannot_be_set_names_controller_and_remedy_and_leaves_nothing() {
 }
 
 #[test]
-fn a_directory_left_by_a_killed_run_is_taken_over_and_a_busy_one_is_not() {
+fn a_directory_left_by_a_killed_run_is_taken_over_with_what_still_runs_in_it() {
     let Some(bench) = Bench::new() else { return };
     drop(bench.make(DEFAULTS, None).unwrap());
     let mut handle = bench.make(DEFAULTS, None).unwrap();
     let mut child = sleeper();
     handle.add(child.id() as i32).unwrap();
-    let error = bench.make(DEFAULTS, None).err().unwrap();
-    assert_eq!(crate::base::error::kind_of(&error), Kind::InUse);
-    assert!(handle.location().v1["pids"].exists(), "the running one keeps its own");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    handle.remove().unwrap();
+    let again = bench.make(DEFAULTS, None).unwrap();
+    assert!(again.location().v1["pids"].exists() && again.pids().unwrap().is_empty());
+    assert!(!child.wait().unwrap().success(), "what was left in it was killed");
+    again.remove().unwrap();
 }
 
 #[test]

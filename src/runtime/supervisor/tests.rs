@@ -547,11 +547,21 @@ impl Typist {
 }
 
 /// Memory that belongs to this process alone, in KiB. Not the private pages of `smaps`: those of a program file that was
-/// just built count there as well.
+/// just built count there as well. Nor the program's own data, which the loader relocates in a test program; the shipped
+/// one is linked at a fixed address (docs/adr/003), `make bench` measures it whole.
 fn private_memory(pid: i32) -> u64 {
-    let text = fs::read_to_string(Path::new(&format!("/proc/{pid}/smaps_rollup"))).unwrap();
-    let line = text.lines().find(|line| line.starts_with("Anonymous:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    let text = fs::read_to_string(Path::new(&format!("/proc/{pid}/smaps"))).unwrap();
+    let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    let (mut own, mut total) = (false, 0);
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("Anonymous:") {
+            let kib: u64 = rest.split_whitespace().next().unwrap().parse().unwrap();
+            total += if own { 0 } else { kib };
+        } else if line.split_whitespace().next().is_some_and(|word| word.contains('-')) {
+            own = line.ends_with(program.to_str().unwrap());
+        }
+    }
+    total
 }
 
 #[test]
