@@ -143,7 +143,7 @@ fn enter(plan: &ProcessPlan, join: &Join, channel: &Channel, way: Way<'_>) -> Re
     // its memory, its descriptors, its binary (CVE-2016-9962, CVE-2019-5736).
     prctl::not_dumpable().context("protect the joining process")?;
     process::setns(join.pidfd.as_fd(), join.flags).context("join the container")?;
-    process::clone3(flags::PARENT, None).context("fork in the container")
+    stage::fork_in_turn(flags::PARENT).context("fork in the container")
 }
 
 fn run_inside(plan: &ProcessPlan, join: &Join, channel: &Channel) -> ! {

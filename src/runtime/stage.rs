@@ -19,12 +19,26 @@ use crate::sys::{prctl, userns};
 pub(super) fn run(plan: &ContainerPlan, channel: &Channel, other: &Channel, entry: Entry) -> ! {
     let new = plan.new & !flags::NEWTIME & !launch::later(entry);
     let forked = prepare(plan)
-        .and_then(|()| process::clone3(new | flags::PARENT, None).context("make the container's namespaces"));
+        .and_then(|()| fork_in_turn(new | flags::PARENT).context("make the container's namespaces"));
     match forked {
         Ok(Forked::Child) => child::run(plan, channel, other, entry),
         Ok(Forked::Parent(process)) => report(channel, &process),
         Err(error) => give_up(channel, &error),
     }
+}
+
+/// Forks a process that speaks only after this one has said its pid and ended: both write to one channel.
+pub(super) fn fork_in_turn(flags: u64) -> Result<Forked> {
+    use std::os::fd::IntoRawFd;
+    let (turn, mine) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("make a pipe")?;
+    let forked = process::clone3(flags, None)?;
+    if matches!(forked, Forked::Child) {
+        drop(mine);
+        let _ = rustix::io::retry_on_intr(|| rustix::io::read(&turn, &mut [0u8; 1])); // its end is the message
+    } else {
+        let _ = mine.into_raw_fd(); // closed by this process's end
+    }
+    Ok(forked)
 }
 
 fn prepare(plan: &ContainerPlan) -> Result<()> {

@@ -444,7 +444,7 @@ fn job_control_and_a_killing_signal_leave_the_terminal_as_it_was() {
     assert!(!echoes());
     kill_process(Pid::from_child(&child), Signal::TSTP).unwrap();
     scene.wait_until("the stop", || stopped(child.id()));
-    assert!(echoes());
+    scene.wait_until("the terminal as it was", echoes);
     kill_process(Pid::from_child(&child), Signal::CONT).unwrap();
     scene.wait_until("raw mode", || !echoes());
     user.type_keys(b"again\r");
