@@ -30,6 +30,7 @@ mod gzip;
 mod hostile;
 pub mod info;
 mod lower;
+mod made;
 pub mod mount;
 #[cfg(test)]
 mod mounted;
@@ -46,7 +47,7 @@ pub use unpack::extract_tree;
 
 pub use copy::copy_tree;
 pub use diff::{Change, ChangeKind};
-pub use difftar::TreeTar;
+pub use difftar::{Times, TreeTar};
 pub use info::{Blob, LayerInfo};
 pub use mount::{MountRequest, RootMount};
 pub use shift::Shift;
