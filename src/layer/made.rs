@@ -9,11 +9,12 @@ use super::diff::{changes, top_of};
 use super::exact::Recorder;
 use super::info::VERSION;
 use super::unpack::boot_id;
-use super::{Change, LayerInfo, Store, Times, TreeTar, place};
+use super::{Change, ChangeKind, LayerInfo, Store, Times, TreeTar, place};
 use crate::base::digest::{Algorithm, Counted, Digest};
 use crate::base::error::{Context, Result};
 use crate::base::fs;
-use crate::sys::file;
+use crate::sys::file::{self, Timespec};
+use crate::sys::rootdir::RootDir;
 
 impl Store {
     /// Makes a layer of what was changed in `dir` (made by [`Store::create_dir_over`]) above `lowers`, lowest first.
@@ -30,6 +31,24 @@ impl Store {
     /// Makes one layer of everything by which the tree `top` differs from `lowers`.
     pub fn squash(&self, lowers: &[PathBuf], top: &Path, times: Times) -> Result<LayerInfo> {
         self.adopt_copy(top, &changes(lowers, top, true)?, times)
+    }
+
+    /// Gives what was changed in `dir` above `lowers` the times that its archive will have, so that who mounts it sees
+    /// the same as who unpacks it.
+    pub fn set_times(&self, lowers: &[PathBuf], dir: &Path, times: Times) -> Result<()> {
+        let (top, whole) = top_of(dir);
+        if times == Times::Kept {
+            return Ok(());
+        }
+        let root = RootDir::open(&top).with_context(|| format!("open `{}`", top.display()))?;
+        // Deepest first: what changes a directory's time comes before it.
+        for change in changes(lowers, &top, whole)?.iter().rev().filter(|change| change.kind != ChangeKind::Deleted) {
+            let (parent, name) = root.parent(&change.path)?;
+            let stat = file::stat_at(&parent, Path::new(&name))?;
+            let time = Timespec { tv_sec: times.of(stat.st_mtime), tv_nsec: 0 };
+            file::set_mtime_at(&parent, Path::new(&name), time)?;
+        }
+        Ok(())
     }
 
     fn adopt_upper(&self, upper: &Path, changes: &[Change], times: Times) -> Result<LayerInfo> {

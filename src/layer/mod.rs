@@ -45,7 +45,7 @@ mod unpack;
 pub mod usage;
 pub use unpack::extract_tree;
 
-pub use copy::copy_tree;
+pub use copy::{copy_tree, is_opaque};
 pub use diff::{Change, ChangeKind};
 pub use difftar::{Times, TreeTar};
 pub use info::{Blob, LayerInfo};
