@@ -43,7 +43,7 @@ pub mod tar;
 pub mod tree;
 mod unpack;
 pub mod usage;
-pub use unpack::extract_tree;
+pub use unpack::{extract_below, extract_tree};
 
 pub use copy::{copy_tree, is_opaque};
 pub use diff::{Change, ChangeKind};
