@@ -28,6 +28,7 @@ mod push;
 mod run;
 mod runtime;
 mod security;
+mod space;
 mod system;
 mod terminal;
 mod volumes;
