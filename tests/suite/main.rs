@@ -29,6 +29,7 @@ mod push;
 mod run;
 mod runtime;
 mod security;
+mod space;
 mod system;
 mod terminal;
 mod volumes;
