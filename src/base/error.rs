@@ -134,6 +134,11 @@ pub fn fail(kind: Kind, message: impl fmt::Display) -> Error {
     anyhow!("{message}").kind(kind)
 }
 
+/// An error about what was typed.
+pub fn usage(message: impl fmt::Display) -> Error {
+    fail(Kind::Usage, message)
+}
+
 /// Teardown goes on through errors and reports them as one list.
 #[derive(Debug, Default)]
 pub struct Collected(Vec<Error>);

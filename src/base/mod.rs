@@ -9,8 +9,10 @@ pub mod fs;
 pub mod id;
 pub mod lock;
 pub mod roots;
+pub mod signal;
 pub mod text;
 pub mod time;
 pub mod units;
+pub mod words;
 
 pub use error::{Kind, Result};
