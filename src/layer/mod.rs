@@ -46,7 +46,7 @@ pub mod tar;
 pub mod tree;
 mod unpack;
 pub mod usage;
-pub use unpack::extract_tree;
+pub use unpack::{extract_below, extract_tree};
 
 pub use copy::copy_tree;
 pub use diff::{Change, ChangeKind};
