@@ -179,7 +179,7 @@ impl Words<'_> {
     }
 
     fn run(&self, run: &ast::Run) -> Result<Run> {
-        let mounts = run.mounts.iter().map(|text| mount::parse(&self.word(text)?));
+        let mounts = run.mounts.iter().map(|text| mount::parse(text, &|value| self.word(value)));
         Ok(Run {
             mounts: mounts.collect::<Result<_>>()?,
             network: run.network,

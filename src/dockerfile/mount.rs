@@ -171,7 +171,7 @@ struct Fields {
 /// Checks a value that is not expanded yet: option names always, everything when there is nothing to expand.
 pub(super) fn check(text: &str) -> Result<()> {
     if !text.contains('$') {
-        return parse(text).map(drop);
+        return parse(text, &|value| Ok(value.to_owned())).map(drop);
     }
     csv_fields(text)?.iter().try_for_each(|field| known(text, field.split('=').next().unwrap_or(field)))
 }
@@ -188,14 +188,15 @@ fn known(text: &str, key: &str) -> Result<()> {
     })
 }
 
-/// Parses an expanded value of `--mount`.
-pub fn parse(text: &str) -> Result<Mount> {
+/// Parses a value of `--mount`. Values of its options are expanded one by one, so that a variable cannot bring in other
+/// options.
+pub(super) fn parse(text: &str, expand: &dyn Fn(&str) -> Result<String>) -> Result<Mount> {
     let mut fields = Fields::default();
     for field in csv_fields(text)? {
         let (key, value) =
             field.split_once('=').map_or((&field[..], None), |(key, value)| (key, Some(value)));
         known(text, key)?;
-        fields.take(key, value)?;
+        fields.take(key, value.map(expand).transpose()?.as_deref())?;
     }
     fields.finish(text)
 }
@@ -348,6 +349,10 @@ mod tests {
     use super::*;
     use crate::base::error::{hints_of, render};
 
+    fn parse(text: &str) -> Result<Mount> {
+        super::parse(text, &|value| Ok(value.replace("$x", "/a,rw")))
+    }
+
     #[test]
     fn mounts_are_read() {
         let bind = |target: &str| Bind {
@@ -389,6 +394,7 @@ mod tests {
             ("type=bind,target=/a,readonly=false", Mount::Bind(Bind { writable: true, ..bind("/a") })),
             ("type=bind,target=/a,Z", Mount::Bind(Bind { relabel: Some('Z'), ..bind("/a") })),
             ("type=bind,\"src=a,b\",target=/a", Mount::Bind(Bind { source: "a,b".into(), ..bind("/a") })),
+            ("target=$x", Mount::Bind(bind("/a,rw"))),
             ("type=cache,target=/c", Mount::Cache(cache("/c"))),
             ("type=cache,target=/c,id=x,sharing=locked,ro,mode=0700,uid=1,gid=2,from=i,src=/s", {
                 Mount::Cache(Cache {
