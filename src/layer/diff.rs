@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::Store;
 use super::copy::{is_opaque, is_whiteout};
+use super::{Driver, Store, fuse};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
 use crate::sys::file::{self, FileType, OFlags, Stat};
+use crate::sys::mount::RDONLY;
 use crate::sys::rootdir::RootDir;
 
 /// What happened to a path.
@@ -59,11 +60,16 @@ struct Walk {
 impl Store {
     /// The changes of the container whose directory is `dir`, sorted by path.
     pub fn diff(&self, layers: &[Digest], dir: &Path) -> Result<Vec<Change>> {
+        let top = self.top_of(layers, dir)?;
+        self.compare(layers, &top)
+    }
+
+    /// The changes that a tree shows against these layers, sorted by path.
+    pub(super) fn compare(&self, layers: &[Digest], top: &Top) -> Result<Vec<Change>> {
         let lowers = self.lower_dirs(layers)?;
-        let (top, whole) = top_of(dir);
         let open = |path: &PathBuf| RootDir::open(path).with_context(|| format!("open `{}`", path.display()));
         let lowers = lowers.iter().rev().map(open).collect::<Result<Vec<_>>>()?;
-        let mut walk = Walk { top: open(&top)?, lowers, whole, changes: Vec::new() };
+        let mut walk = Walk { top: open(&top.path)?, lowers, whole: top.whole, changes: Vec::new() };
         let all: Vec<usize> = (0..walk.lowers.len()).collect();
         walk.directory(Path::new(""), &all)?;
         walk.changes.sort_by(|a, b| a.path.cmp(&b.path));
@@ -71,10 +77,31 @@ impl Store {
     }
 }
 
-/// The tree with a container's changes, and whether it is a whole copy.
-pub(super) fn top_of(dir: &Path) -> (PathBuf, bool) {
-    let rootfs = dir.join("rootfs");
-    if rootfs.exists() { (rootfs, true) } else { (dir.join("upper"), false) }
+/// The tree with a container's changes.
+pub(super) struct Top {
+    pub(super) path: PathBuf,
+    /// It shows the layers as well, so that it is compared with them name by name.
+    whole: bool,
+    /// Keeps the path alive where it is that of a mount.
+    _mount: Option<OwnedFd>,
+}
+
+impl Store {
+    /// Where the changes of the container whose directory is `dir` are.
+    pub(super) fn top_of(&self, layers: &[Digest], dir: &Path) -> Result<Top> {
+        let (rootfs, upper) = (dir.join("rootfs"), dir.join("upper"));
+        if rootfs.exists() {
+            return Ok(Top { path: rootfs, whole: true, _mount: None });
+        }
+        if self.driver()? != Driver::Fuse {
+            return Ok(Top { path: upper, whole: false, _mount: None });
+        }
+        let lowers = self.lower_dirs(layers)?;
+        let trees: Vec<PathBuf> = [upper].into_iter().chain(lowers.into_iter().rev()).collect();
+        let mount = fuse::overlay(&trees, None, RDONLY)?;
+        let path = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
+        Ok(Top { path, whole: true, _mount: Some(mount) })
+    }
 }
 
 impl Walk {

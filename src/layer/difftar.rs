@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
 
 use super::Store;
-use super::diff::{Change, ChangeKind, open_dir, top_of};
+use super::diff::{Change, ChangeKind, open_dir};
 use super::shift::Shift;
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
@@ -42,8 +42,9 @@ impl Store {
         keep: &dyn Fn(&Change) -> bool,
         out: &mut dyn Write,
     ) -> Result<()> {
-        let changes = self.diff(layers, dir)?;
-        let mut tar = TreeTar::new(&top_of(dir).0, shift, out)?;
+        let top = self.top_of(layers, dir)?;
+        let changes = self.compare(layers, &top)?;
+        let mut tar = TreeTar::new(&top.path, shift, out)?;
         for change in changes.iter().filter(|change| keep(change)) {
             let written = match change.kind {
                 ChangeKind::Deleted => tar.whiteout(&change.path),
