@@ -5,6 +5,7 @@
 pub mod config;
 pub mod digest;
 pub mod error;
+pub mod failure;
 pub mod fs;
 pub mod id;
 pub mod lock;

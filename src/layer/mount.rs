@@ -90,29 +90,32 @@ impl Store {
     /// Like [`Store::create_container_dir`], for a container with its own user namespace.
     pub fn create_shifted_dir(&self, dir: &Path, layers: &[Digest], shift: Option<&Shift<'_>>) -> Result<()> {
         let lowers = self.lower_dirs(layers)?;
-        let root = match self.driver()? {
-            Driver::Overlay | Driver::Fuse => {
+        match self.driver()? {
+            Driver::Fuse => {
                 fs::create_dir(&dir.join("work"))?;
                 fs::create_dir(&dir.join("upper"))?;
-                dir.join("upper")
-            }
-            Driver::Vfs => {
-                let root = dir.join("rootfs");
-                fs::create_dir(&root)?;
-                lowers.iter().try_for_each(|lower| copy::tree(lower, &root, &Files::Merge(shift)))?;
-                root
+                dress(&dir.join("upper"), &lowers, shift)
             }
             Driver::Btrfs => {
                 self.snapshot(dir, layers, shift)?;
-                dir.join("rootfs")
+                dress(&dir.join("rootfs"), &lowers, shift)
             }
-        };
-        let (mode, uid, gid) = lower::root_metadata(&lowers)?;
-        let (uid, gid) = shift.map_or(Ok((uid, gid)), |shift| shift.outside(uid, gid))?;
-        let target = fs::open(&root)?;
-        let shown = || format!("set the owner of `{}`", root.display());
-        file::chown(&target, uid, gid).with_context(shown)?;
-        file::chmod(&target, mode).with_context(shown)
+            Driver::Overlay | Driver::Vfs => self.create_dir_over(dir, &lowers, shift),
+        }
+    }
+
+    /// Like [`Store::create_shifted_dir`], above trees (lowest first) that need not be layers yet. Without overlay the
+    /// container gets a copy, whose blocks are shared where the file system can.
+    pub fn create_dir_over(&self, dir: &Path, lowers: &[PathBuf], shift: Option<&Shift<'_>>) -> Result<()> {
+        if self.driver()? == Driver::Overlay {
+            fs::create_dir(&dir.join("work"))?;
+            fs::create_dir(&dir.join("upper"))?;
+            return dress(&dir.join("upper"), lowers, shift);
+        }
+        let root = dir.join("rootfs");
+        fs::create_dir(&root)?;
+        lowers.iter().try_for_each(|lower| copy::tree(lower, &root, &Files::Merge(shift)))?;
+        dress(&root, lowers, shift)
     }
 
     /// Mounts layers, and a container's changes on top of them, detached: closing the descriptor unmounts.
@@ -136,6 +139,22 @@ impl Store {
             }
             other => other,
         }
+    }
+
+    /// Mounts trees (lowest first) that need not be layers yet, with the changes in `dir`, which
+    /// [`Store::create_dir_over`] made, on top. Nothing of it survives a crash of the machine.
+    pub fn mount_over(&self, lowers: &[PathBuf], dir: &Path) -> Result<OwnedFd> {
+        let rootfs = dir.join("rootfs");
+        if rootfs.exists() {
+            return bind(&rootfs, false);
+        }
+        let mut trees = lowers.to_vec();
+        if trees.is_empty() {
+            trees.push(self.empty_dir()?);
+        }
+        trees.reverse();
+        let request = MountRequest { volatile: true, ..MountRequest::default() };
+        self.overlay(&trees, Some((&dir.join("upper"), &dir.join("work"))), &request)
     }
 
     /// Layers alone: an overlay without upper directory, or just the one tree.
@@ -287,6 +306,16 @@ impl Store {
         file::chmod_at(rustix::fs::CWD, &path, 0o755)?;
         Ok(path)
     }
+}
+
+/// Gives a container's tree the mode and the owner that its layers give to the root directory.
+fn dress(root: &Path, lowers: &[PathBuf], shift: Option<&Shift<'_>>) -> Result<()> {
+    let (mode, uid, gid) = lower::root_metadata(lowers)?;
+    let (uid, gid) = shift.map_or(Ok((uid, gid)), |shift| shift.outside(uid, gid))?;
+    let target = fs::open(root)?;
+    let shown = || format!("set the owner of `{}`", root.display());
+    file::chown(&target, uid, gid).with_context(shown)?;
+    file::chmod(&target, mode).with_context(shown)
 }
 
 /// A detached mount of one directory.
