@@ -1,6 +1,5 @@
 //! What a Dockerfile says, with its words as they are written: nothing is expanded yet.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -339,14 +338,4 @@ pub enum Healthcheck {
         /// `--retries`
         retries: Option<u32>,
     },
-}
-
-impl fmt::Display for Command {
-    /// As it is written in a Dockerfile.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Command::Shell(line) => f.write_str(line),
-            Command::Exec(words) => f.write_str(&serde_json::Value::from(words.clone()).to_string()),
-        }
-    }
 }
