@@ -87,6 +87,8 @@ impl Source {
 pub struct GlobalArg {
     /// Where.
     pub source: Source,
+    /// The escape character of the file.
+    pub escape: char,
     /// Its names with raw defaults.
     pub args: Vec<ArgDecl>,
 }
@@ -113,6 +115,8 @@ pub struct Stage {
     pub platform: Option<String>,
     /// The `FROM` line.
     pub source: Source,
+    /// The escape character of the file.
+    pub escape: char,
     /// What follows, in order.
     pub steps: Vec<Step>,
 }

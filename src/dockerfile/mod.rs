@@ -17,16 +17,23 @@
 pub mod action;
 pub mod ast;
 pub mod chmod;
+mod expand;
 pub mod expose;
+mod flags;
 pub mod glob;
 pub mod graph;
 pub mod history;
 pub mod ignore;
+mod instruction;
+mod lexer;
 pub mod mount;
 mod parser;
+mod pattern;
 pub mod scope;
+mod words;
 
 pub use action::Action;
 pub use ast::{Dockerfile, Instruction, Source, Stage, Step, Warning};
+pub use lexer::MAX_FILE;
 pub use parser::{parse, parse_trigger};
 pub use scope::{Globals, Scope, Variables};

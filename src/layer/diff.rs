@@ -59,16 +59,21 @@ struct Walk {
 impl Store {
     /// The changes of the container whose directory is `dir`, sorted by path.
     pub fn diff(&self, layers: &[Digest], dir: &Path) -> Result<Vec<Change>> {
-        let lowers = self.lower_dirs(layers)?;
         let (top, whole) = top_of(dir);
-        let open = |path: &PathBuf| RootDir::open(path).with_context(|| format!("open `{}`", path.display()));
-        let lowers = lowers.iter().rev().map(open).collect::<Result<Vec<_>>>()?;
-        let mut walk = Walk { top: open(&top)?, lowers, whole, changes: Vec::new() };
-        let all: Vec<usize> = (0..walk.lowers.len()).collect();
-        walk.directory(Path::new(""), &all)?;
-        walk.changes.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(walk.changes)
+        changes(&self.lower_dirs(layers)?, &top, whole)
     }
+}
+
+/// What the tree `top` changes of the trees `lowers` (lowest first), sorted by path. A `whole` top is a complete root
+/// file system and not an upper directory: what it lacks is deleted.
+pub(super) fn changes(lowers: &[PathBuf], top: &Path, whole: bool) -> Result<Vec<Change>> {
+    let open = |path: &Path| RootDir::open(path).with_context(|| format!("open `{}`", path.display()));
+    let lowers = lowers.iter().rev().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+    let mut walk = Walk { top: open(top)?, lowers, whole, changes: Vec::new() };
+    let all: Vec<usize> = (0..walk.lowers.len()).collect();
+    walk.directory(Path::new(""), &all)?;
+    walk.changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(walk.changes)
 }
 
 /// The tree with a container's changes, and whether it is a whole copy.

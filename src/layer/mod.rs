@@ -30,6 +30,7 @@ mod gzip;
 mod hostile;
 pub mod info;
 mod lower;
+mod made;
 pub mod mount;
 #[cfg(test)]
 mod mounted;
@@ -44,9 +45,9 @@ mod unpack;
 pub mod usage;
 pub use unpack::{extract_below, extract_tree};
 
-pub use copy::copy_tree;
+pub use copy::{copy_tree, is_opaque};
 pub use diff::{Change, ChangeKind};
-pub use difftar::TreeTar;
+pub use difftar::{Times, TreeTar};
 pub use info::{Blob, LayerInfo};
 pub use mount::{MountRequest, RootMount};
 pub use shift::Shift;

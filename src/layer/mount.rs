@@ -84,7 +84,11 @@ impl Store {
 
     /// Like [`Store::create_container_dir`], for a container with its own user namespace.
     pub fn create_shifted_dir(&self, dir: &Path, layers: &[Digest], shift: Option<&Shift<'_>>) -> Result<()> {
-        let lowers = self.lower_dirs(layers)?;
+        self.create_dir_over(dir, &self.lower_dirs(layers)?, shift)
+    }
+
+    /// Like [`Store::create_shifted_dir`], above trees (lowest first) that need not be layers yet.
+    pub fn create_dir_over(&self, dir: &Path, lowers: &[PathBuf], shift: Option<&Shift<'_>>) -> Result<()> {
         let name = match self.driver()? {
             Driver::Overlay => "upper",
             Driver::Vfs => "rootfs",
@@ -92,13 +96,13 @@ impl Store {
         let root = dir.join(name);
         fs::create_dir(&root)?;
         if name == "rootfs" {
-            for lower in &lowers {
+            for lower in lowers {
                 copy::tree(lower, &root, &Files::Merge(shift))?;
             }
         } else {
             fs::create_dir(&dir.join("work"))?;
         }
-        let (mode, uid, gid) = lower::root_metadata(&lowers)?;
+        let (mode, uid, gid) = lower::root_metadata(lowers)?;
         let (uid, gid) = shift.map_or(Ok((uid, gid)), |shift| shift.outside(uid, gid))?;
         let target = fs::open(&root)?;
         let shown = || format!("set the owner of `{}`", root.display());
@@ -128,6 +132,22 @@ impl Store {
             other => other?,
         };
         Ok(RootMount { fd, driver: Driver::Overlay })
+    }
+
+    /// Mounts trees (lowest first) that need not be layers yet, with the changes in `dir`, which
+    /// [`Store::create_dir_over`] made, on top. Nothing of it survives a crash of the machine.
+    pub fn mount_over(&self, lowers: &[PathBuf], dir: &Path) -> Result<OwnedFd> {
+        let rootfs = dir.join("rootfs");
+        if rootfs.exists() {
+            return bind(&rootfs, false);
+        }
+        let mut trees = lowers.to_vec();
+        if trees.is_empty() {
+            trees.push(self.empty_dir()?);
+        }
+        trees.reverse();
+        let request = MountRequest { volatile: true, ..MountRequest::default() };
+        self.overlay(&trees, Some((&dir.join("upper"), &dir.join("work"))), &request)
     }
 
     /// Layers alone: an overlay without upper directory, or just the one tree.

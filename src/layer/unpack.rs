@@ -62,7 +62,7 @@ impl Store {
         self.commit(staging, info)
     }
 
-    fn commit(&self, staging: Staging, info: LayerInfo) -> Result<LayerInfo> {
+    pub(super) fn commit(&self, staging: Staging, info: LayerInfo) -> Result<LayerInfo> {
         fs::replace_json(&staging.path().join("layer.json"), &info, Durability::Volatile)?;
         let dir = self.dir(&info.diff_id);
         if std::fs::symlink_metadata(&dir).is_ok() {

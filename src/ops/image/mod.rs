@@ -25,7 +25,7 @@ pub use history::{HistoryEntry, history};
 pub use inspect::{GraphDriver, Inspect, RootFs, inspect};
 pub use list::{ListOptions, Listed, Sort, Summary, list};
 pub use load::{LoadSource, Loaded, load};
-pub use made::{About, commit, import};
+pub use made::{About, assemble, commit, import};
 pub use name::{exists, own_name, tag, untag};
 pub use pull::{PullOptions, PullPolicy, Pulled, obtain, pull};
 pub use push::{ManifestFormat, PushOptions, PushedImage, push};
