@@ -42,7 +42,9 @@ impl Store {
         }
         let root = RootDir::open(&top).with_context(|| format!("open `{}`", top.display()))?;
         // Deepest first: what changes a directory's time comes before it.
-        for change in changes(lowers, &top, whole)?.iter().rev().filter(|change| change.kind != ChangeKind::Deleted) {
+        for change in
+            changes(lowers, &top, whole)?.iter().rev().filter(|change| change.kind != ChangeKind::Deleted)
+        {
             let (parent, name) = root.parent(&change.path)?;
             let stat = file::stat_at(&parent, Path::new(&name))?;
             let time = Timespec { tv_sec: times.of(stat.st_mtime), tv_nsec: 0 };
