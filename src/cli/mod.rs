@@ -60,6 +60,11 @@ pub struct Dhow {
 enum Command {
     /// Connect to a running container
     Attach(container::attach::AttachArgs),
+    /// Build an image from a Dockerfile
+    Build(Box<image::build::BuildArgs>),
+    /// Commands about building
+    #[command(subcommand, visible_alias = "buildx")]
+    Builder(image::builder::BuilderCommand),
     /// Commands about containers
     #[command(subcommand)]
     Container(container::ContainerCommand),
@@ -154,6 +159,8 @@ impl Command {
     fn run(self, session: &Session) -> Result<()> {
         match self {
             Command::Attach(args) => args.run(session),
+            Command::Build(args) => args.run(session),
+            Command::Builder(command) => command.run(session),
             Command::Container(command) => command.run(session),
             Command::Create(args) => args.run(session),
             Command::Commit(args) => args.run(session),

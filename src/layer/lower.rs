@@ -165,9 +165,9 @@ fn apply(tree: &Path, names: &[&Path], found: &[Option<Metadata>]) -> Result<()>
 /// Mode, owner and group of the root directory that these trees make together: the topmost described one.
 pub(super) fn root_metadata(dirs: &[PathBuf]) -> Result<(u32, u32, u32)> {
     for dir in dirs.iter().rev() {
-        let stat = file::stat_at(rustix::fs::CWD, dir)
-            .with_context(|| format!("stat `{}`", dir.display()))
-            .kind(Kind::NotFound)?;
+        // Opened, since a tree may be named by its descriptor, which is a link.
+        let stat = file::stat(fs::open(dir).kind(Kind::NotFound)?)
+            .with_context(|| format!("stat `{}`", dir.display()))?;
         let (mode, uid, gid, mtime) = metadata(&stat);
         if mtime != place::UNDESCRIBED {
             return Ok((mode, uid, gid));

@@ -1,5 +1,8 @@
 //! Commands about images: the noun `image`, and the short spellings at the top.
 
+pub mod build;
+mod build_args;
+pub mod builder;
 pub mod exists;
 pub mod history;
 pub mod import;
@@ -23,6 +26,8 @@ use crate::base::error::Result;
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum ImageCommand {
+    /// Build an image from a Dockerfile
+    Build(Box<build::BuildArgs>),
     /// Tell by the exit code whether an image is here
     Exists(exists::ImageExistsArgs),
     /// Show how an image came about
@@ -57,6 +62,7 @@ impl ImageCommand {
     /// Does it.
     pub fn run(self, session: &Session) -> Result<()> {
         match self {
+            ImageCommand::Build(args) => args.run(session),
             ImageCommand::Exists(args) => args.run(session),
             ImageCommand::History(args) => args.run(session),
             ImageCommand::Import(args) => args.run(session),

@@ -21,6 +21,7 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
+pub use fetch::sweep_layers;
 pub use filter::Filter;
 pub use history::{HistoryEntry, MISSING, history};
 pub use inspect::{GraphDriver, Inspect, RootFs, inspect};
