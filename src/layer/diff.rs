@@ -60,14 +60,35 @@ struct Walk {
 impl Store {
     /// The changes of the container whose directory is `dir`, sorted by path.
     pub fn diff(&self, layers: &[Digest], dir: &Path) -> Result<Vec<Change>> {
-        let top = self.top_of(layers, dir)?;
-        self.compare(layers, &top)
+        self.diff_of(layers, &self.top(layers, dir)?)
     }
 
-    /// The changes that a tree shows against these layers, sorted by path.
-    pub(super) fn compare(&self, layers: &[Digest], top: &Top) -> Result<Vec<Change>> {
+    /// The changes that a tree shows.
+    pub(super) fn diff_of(&self, layers: &[Digest], top: &Top) -> Result<Vec<Change>> {
         changes(&self.lower_dirs(layers)?, &top.path, top.whole)
     }
+
+    /// Where the changes of the container whose directory is `dir` are.
+    pub(super) fn top(&self, layers: &[Digest], dir: &Path) -> Result<Top> {
+        let (path, whole) = top_of(dir);
+        if whole || self.driver()? != Driver::Fuse {
+            return Ok(Top { path, whole, _mount: None });
+        }
+        let lowers = self.lower_dirs(layers)?;
+        let trees: Vec<PathBuf> = [path].into_iter().chain(lowers.into_iter().rev()).collect();
+        let mount = fuse::overlay(&trees, None, RDONLY)?;
+        let path = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
+        Ok(Top { path, whole: true, _mount: Some(mount) })
+    }
+}
+
+/// The tree with a container's changes.
+pub(super) struct Top {
+    pub(super) path: PathBuf,
+    /// It shows the layers as well, so that it is compared with them name by name.
+    whole: bool,
+    /// Keeps the path alive where it is that of a mount.
+    _mount: Option<OwnedFd>,
 }
 
 /// What the tree `top` changes of the trees `lowers` (lowest first), sorted by path. A `whole` top is a complete root
@@ -82,31 +103,10 @@ pub(super) fn changes(lowers: &[PathBuf], top: &Path, whole: bool) -> Result<Vec
     Ok(walk.changes)
 }
 
-/// The tree with a container's changes.
-pub(super) struct Top {
-    pub(super) path: PathBuf,
-    /// It shows the layers as well, so that it is compared with them name by name.
-    whole: bool,
-    /// Keeps the path alive where it is that of a mount.
-    _mount: Option<OwnedFd>,
-}
-
-impl Store {
-    /// Where the changes of the container whose directory is `dir` are.
-    pub(super) fn top_of(&self, layers: &[Digest], dir: &Path) -> Result<Top> {
-        let (rootfs, upper) = (dir.join("rootfs"), dir.join("upper"));
-        if rootfs.exists() {
-            return Ok(Top { path: rootfs, whole: true, _mount: None });
-        }
-        if self.driver()? != Driver::Fuse {
-            return Ok(Top { path: upper, whole: false, _mount: None });
-        }
-        let lowers = self.lower_dirs(layers)?;
-        let trees: Vec<PathBuf> = [upper].into_iter().chain(lowers.into_iter().rev()).collect();
-        let mount = fuse::overlay(&trees, None, RDONLY)?;
-        let path = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
-        Ok(Top { path, whole: true, _mount: Some(mount) })
-    }
+/// The tree with a container's changes, and whether it is a whole copy.
+pub(super) fn top_of(dir: &Path) -> (PathBuf, bool) {
+    let rootfs = dir.join("rootfs");
+    if rootfs.exists() { (rootfs, true) } else { (dir.join("upper"), false) }
 }
 
 impl Walk {

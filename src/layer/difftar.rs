@@ -102,8 +102,8 @@ impl Store {
         keep: &dyn Fn(&Change) -> bool,
         out: &mut dyn Write,
     ) -> Result<()> {
-        let top = self.top_of(layers, dir)?;
-        let changes = self.compare(layers, &top)?;
+        let top = self.top(layers, dir)?;
+        let changes = self.diff_of(layers, &top)?;
         let mut tar = TreeTar::new(&top.path, shift, out)?;
         tar.changes(changes.iter().filter(|change| keep(change)))?;
         tar.finish()
@@ -171,6 +171,25 @@ impl<'a> TreeTar<'a> {
         header.set_mtime(0);
         self.out.append_data(&mut header, path.with_file_name(name), std::io::empty())?;
         self.held.entries += 1;
+        Ok(())
+    }
+
+    /// Writes all that is below the root, but not what is inside of directories that `enter` refuses.
+    pub fn everything(&mut self, enter: &dyn Fn(&Path) -> bool) -> Result<()> {
+        let root = self.root.try_clone().context("duplicate a descriptor")?;
+        let mut left = vec![PathBuf::new()];
+        while let Some(dir) = left.pop() {
+            let fd = root.open_dir(&dir).with_context(|| format!("open `/{}`", dir.display()))?;
+            let mut names = file::list(&fd)?;
+            names.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+            for name in names {
+                let path = dir.join(name.path());
+                self.entry(&path).with_context(|| format!("write `/{}`", path.display()))?;
+                if name.kind == FileType::Directory && enter(&path) {
+                    left.push(path);
+                }
+            }
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use super::diff::changes;
+use super::diff::{changes, top_of};
 use super::exact::Recorder;
 use super::info::VERSION;
 use super::unpack::boot_id;
@@ -17,20 +17,15 @@ use crate::sys::file::{self, Timespec};
 use crate::sys::rootdir::RootDir;
 
 impl Store {
-    /// Makes a layer of what was changed in `dir` (see [`Store::mount_over`]) above `lowers`, lowest first.
+    /// Makes a layer of what was changed in `dir` (made by [`Store::create_dir_over`]) above `lowers`, lowest first.
     ///
     /// The upper directory is renamed into the store, so nobody writes to it any more; it may serve as a lower
-    /// directory of mounts meanwhile. Where the store has the layer already, it stays for the caller to remove. The
-    /// caller holds the store's lock, shared.
+    /// directory of mounts meanwhile. Where the store has the layer already, or on vfs, it stays for the caller to
+    /// remove. The caller holds the store's lock, shared.
     pub fn adopt(&self, lowers: &[PathBuf], dir: &Path, times: Times) -> Result<LayerInfo> {
-        let upper = dir.join("upper");
-        self.adopt_upper(&upper, &changes(lowers, &upper, false)?, times)
-    }
-
-    /// The same for the directory of a container, of any driver: through an archive. The caller removes it.
-    pub fn adopt_container(&self, layers: &[Digest], dir: &Path, times: Times) -> Result<LayerInfo> {
-        let top = self.top_of(layers, dir)?;
-        self.adopt_copy(&top.path, &self.compare(layers, &top)?, times)
+        let (top, whole) = top_of(dir);
+        let changes = changes(lowers, &top, whole)?;
+        if whole { self.adopt_copy(&top, &changes, times) } else { self.adopt_upper(&top, &changes, times) }
     }
 
     /// Makes one layer of everything by which the tree `top` differs from `lowers`.
@@ -38,17 +33,17 @@ impl Store {
         self.adopt_copy(top, &changes(lowers, top, true)?, times)
     }
 
-    /// Gives what was changed in `dir` (see [`Store::mount_over`]) the times that its archive will have, so that who mounts it sees
+    /// Gives what was changed in `dir` above `lowers` the times that its archive will have, so that who mounts it sees
     /// the same as who unpacks it.
     pub fn set_times(&self, lowers: &[PathBuf], dir: &Path, times: Times) -> Result<()> {
-        let top = dir.join("upper");
+        let (top, whole) = top_of(dir);
         if times == Times::Kept {
             return Ok(());
         }
         let root = RootDir::open(&top).with_context(|| format!("open `{}`", top.display()))?;
         // Deepest first: what changes a directory's time comes before it.
         for change in
-            changes(lowers, &top, false)?.iter().rev().filter(|change| change.kind != ChangeKind::Deleted)
+            changes(lowers, &top, whole)?.iter().rev().filter(|change| change.kind != ChangeKind::Deleted)
         {
             let (parent, name) = root.parent(&change.path)?;
             let stat = file::stat_at(&parent, Path::new(&name))?;

@@ -64,7 +64,7 @@ pub struct Client {
 
 pub(super) struct Shared {
     pub(super) options: ClientOptions,
-    transport: Transport,
+    pub(super) transport: Transport,
     hosts: Mutex<HashMap<(String, bool), Arc<Host>>>,
     credentials: Mutex<HashMap<String, Option<Credentials>>>,
     /// The place that answered last for a name, by logical name.
@@ -275,10 +275,15 @@ impl Session {
         }
     }
 
-    /// Sends a request whose body can be sent only once; the token must be at hand from an earlier request.
+    /// Sends a request whose body can be sent only once; the token must be at hand from an earlier request. After a 401
+    /// the next request has a new one.
     pub(super) fn send_stream(&self, request: Request<'_>, scopes: &[String]) -> Result<Response> {
         let authorization = self.authorization(scopes)?;
-        self.exchange(request, authorization.as_deref())
+        let response = self.exchange(request, authorization.as_deref())?;
+        if response.status == 401 && response.url.same_origin(&self.host.base) {
+            self.note_challenge(Challenge::read(&response.headers, &response.url)?, scopes);
+        }
+        Ok(response)
     }
 
     fn send_once<'a>(&self, make: &impl Fn() -> Request<'a>, scopes: &[String]) -> Result<Response> {
@@ -299,7 +304,8 @@ impl Session {
     }
 
     fn exchange(&self, request: Request<'_>, authorization: Option<&str>) -> Result<Response> {
-        let party = Party { home: &self.host.base, authorization, insecure: self.host.insecure };
+        let party =
+            Party { home: &self.host.base, authorization, insecure: self.host.insecure, public: false };
         let response = self.shared.transport.exchange(request, &party)?;
         locked(&self.host.state).answered = true;
         Ok(response)
@@ -389,7 +395,7 @@ impl Session {
     }
 }
 
-fn is_broken(error: &Error) -> Option<&Broken> {
+pub(super) fn is_broken(error: &Error) -> Option<&Broken> {
     error.downcast_ref::<Broken>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<Broken>()))
 }
 

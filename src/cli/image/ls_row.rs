@@ -133,7 +133,7 @@ fn image_row(one: &Listed, whole: bool, labels: bool) -> ImageRow {
         repo_tags: image.tags().map(str::to_owned).collect(),
         repo_digests: image.digests.clone(),
         dangling: image.names.is_empty(),
-        read_only: false,
+        read_only: image.read_only,
         os: image.os.clone(),
         arch: image.architecture.clone(),
     }

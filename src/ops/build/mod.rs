@@ -1,24 +1,28 @@
 //! `build`: images out of Dockerfiles.
 //!
 //! ```text
-//! input        the context and the Dockerfile          options      what was asked for
+//! options      what was asked for                      input        context and Dockerfile (context, sources)
 //! job          what all stages share                   schedule     stages at once, each a process (task)
 //! stage        one stage, step by step                 base         what it begins with
 //! space        its root file system and new layers     settings     what only changes the configuration
-//! run          RUN, with mounts, cache_mount,          transfer     COPY and ADD, from an origin
-//!              run_secret                              workdir      WORKDIR
+//! run          RUN, with mounts, cache_mount,          transfer     COPY and ADD, from an origin, from elsewhere
+//!              secret, agent (run_secret)              workdir      WORKDIR
 //! copy         what COPY and ADD bring: finding,       cache        finished steps; prune
-//!              digesting, placing                      result       the image in the end
-//! voice        what is said meanwhile                  interrupt    what ends a build early
+//!              digesting, placing                      result       the image in the end; output
+//! context      what PATH, `-`, URLs, --build-context   sources      files by http(s), git repositories
+//!              name; Dockerfiles, ignore lists         voice        what is said meanwhile
+//! interrupt    what ends a build early
 //! ```
 //!
 //! A step's directory of changes (the overlay's upper one) becomes its layer by a rename; its digest is computed by a
 //! process of its own while the next step runs. A step that was done before, on the same steps and with the same
 //! content, is not done again: see [`cache`].
 
+mod agent;
 mod base;
 mod cache;
 mod cache_mount;
+mod context;
 pub mod copy;
 mod input;
 mod interrupt;
@@ -26,12 +30,15 @@ mod job;
 mod mounts;
 mod options;
 mod origin;
+mod output;
 mod prune;
 mod result;
 mod run;
 mod run_secret;
 mod schedule;
+mod secret;
 mod settings;
+mod sources;
 mod space;
 mod stage;
 mod task;

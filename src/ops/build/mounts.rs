@@ -16,7 +16,6 @@ use crate::container::record::{Mount as Record, MountOptions, MountSource};
 use crate::dockerfile::action::{Run, TransferSource};
 use crate::dockerfile::ignore::Ignore;
 use crate::dockerfile::mount::{Bind, Mount};
-use crate::layer::MountRequest;
 use crate::ops::build::copy::{self, Destination, PlaceOptions};
 use crate::ops::container::transient::Mounted;
 use crate::sys::mount;
@@ -178,13 +177,9 @@ fn from_layers(stage: &Stage<'_>, bind: &Bind, tree: &Tree, scratch: &Path) -> R
         }
         true => {
             fs::create_dir(scratch)?;
-            let request = MountRequest {
-                layers: &tree.layers,
-                dir: Some(scratch),
-                volatile: true,
-                ..MountRequest::default()
-            };
-            layers.mount(&request)?
+            let lowers = layers.lower_dirs(&tree.layers)?;
+            layers.create_dir_over(scratch, &lowers, None)?;
+            layers.mount_over(&lowers, scratch)?
         }
     };
     let root = RootDir::from_fd(whole.try_clone().context("duplicate a descriptor")?);

@@ -11,7 +11,7 @@ use super::cache::{Cache, Record};
 use super::task::Task;
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
-use crate::layer::{Driver, MountRequest, Staging, Store, Times, tree};
+use crate::layer::{Driver, Staging, Store, Times, tree};
 use crate::ops::spec::GENERATED;
 use crate::sys::file::{self, FileType, Timespec};
 use crate::sys::rootdir::RootDir;
@@ -41,29 +41,11 @@ pub(super) struct Space<'a> {
 /// A place to change the root file system in.
 pub(super) struct Workspace {
     staging: Staging,
-    below: Below,
+    lowers: Vec<PathBuf>,
     points: Vec<Point>,
     /// The whole root file system, writable.
     pub(super) root: RootDir,
     mount: OwnedFd,
-}
-
-/// What changes are above.
-enum Below {
-    /// Trees, lowest first.
-    Trees(Vec<PathBuf>),
-    /// Layers, lowest first, for drivers that cannot do without.
-    Layers(Vec<Digest>),
-}
-
-fn workspace(staging: Staging, below: Below, mount: OwnedFd) -> Result<Workspace> {
-    let root = RootDir::from_fd(mount.try_clone().context("duplicate the root's descriptor")?);
-    Ok(Workspace { staging, below, points: Vec::new(), root, mount })
-}
-
-fn open_dir(path: &Path) -> Result<OwnedFd> {
-    file::open_at(rustix::fs::CWD, path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
-        .with_context(|| format!("open `{}`", path.display()))
 }
 
 impl<'a> Space<'a> {
@@ -106,39 +88,27 @@ impl<'a> Space<'a> {
     /// Mounts everything with a fresh directory of changes on top.
     pub(super) fn open(&mut self) -> Result<Workspace> {
         self.settle(AHEAD - 1)?;
-        let staging = self.store.stage()?;
-        if self.store.driver()? == Driver::Overlay {
-            let lowers = self.trees()?;
-            let mount = self.store.mount_over(&lowers, staging.path())?;
-            return workspace(staging, Below::Trees(lowers), mount);
+        if self.store.driver()? == Driver::Vfs {
+            self.settle(0)?;
         }
-        self.settle(0)?;
-        self.open_on(staging, self.known.clone())
-    }
-
-    /// The root file system of a driver that must know its layers.
-    fn open_on(&self, staging: Staging, layers: Vec<Digest>) -> Result<Workspace> {
-        let request = MountRequest {
-            layers: &layers,
-            dir: Some(staging.path()),
-            volatile: true,
-            ..MountRequest::default()
-        };
-        let mount = self.store.mount(&request)?;
-        workspace(staging, Below::Layers(layers), mount)
+        let lowers = self.trees()?;
+        let staging = self.store.stage()?;
+        self.store.create_dir_over(staging.path(), &lowers, None)?;
+        let mount = self.store.mount_over(&lowers, staging.path())?;
+        let root = RootDir::from_fd(mount.try_clone().context("duplicate the root's descriptor")?);
+        Ok(Workspace { staging, lowers, points: Vec::new(), root, mount })
     }
 
     /// An empty directory of changes that knows nothing of what is below.
     pub(super) fn open_alone(&mut self) -> Result<Workspace> {
         self.settle(AHEAD - 1)?;
         let staging = self.store.stage()?;
-        if self.store.driver()? != Driver::Overlay {
-            return self.open_on(staging, Vec::new());
-        }
-        let upper = staging.path().join("upper");
-        self.store.create_upper(&upper, &[], None)?;
-        let mount = open_dir(&upper)?;
-        workspace(staging, Below::Trees(Vec::new()), mount)
+        self.store.create_dir_over(staging.path(), &[], None)?;
+        let top = top(staging.path());
+        let mount = file::open_at(rustix::fs::CWD, &top, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
+            .with_context(|| format!("open `{}`", top.display()))?;
+        let root = RootDir::from_fd(mount.try_clone().context("duplicate the root's descriptor")?);
+        Ok(Workspace { staging, lowers: Vec::new(), points: Vec::new(), root, mount })
     }
 
     /// Makes a layer of what was changed, in the background, and keeps its record.
@@ -149,20 +119,18 @@ impl<'a> Space<'a> {
         key: &Digest,
         record: Record,
     ) -> Result<()> {
-        let Workspace { staging, below, points, root, mount } = space;
+        let Workspace { staging, lowers, points, root, mount } = space;
         drop((root, mount));
         tidy(staging.path(), &points)?;
-        if let Below::Trees(lowers) = &below {
-            self.store.set_times(lowers, staging.path(), self.times)?;
-        }
-        let tree = open_dir(&top(staging.path()))?;
+        let top = top(staging.path());
+        self.store.set_times(&lowers, staging.path(), self.times)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let tree = file::open_at(rustix::fs::CWD, &top, flags, Mode::empty())
+            .with_context(|| format!("open `{}`", top.display()))?;
         let (store, times, dir) = (self.store, self.times, staging.path());
         let task = Task::start(|| {
             let _lock = store.lock_shared()?;
-            let info = match &below {
-                Below::Trees(lowers) => store.adopt(lowers, dir, times)?,
-                Below::Layers(layers) => store.adopt_container(layers, dir, times)?,
-            };
+            let info = store.adopt(&lowers, dir, times)?;
             cache.keep(key, &Record { layer: Some(info.diff_id.clone()), ..record })?;
             Ok(info.diff_id)
         })?;

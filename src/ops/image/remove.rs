@@ -223,7 +223,8 @@ pub fn prune(context: &Context, options: &PruneOptions) -> Result<Removed> {
     let usage = usage(context)?;
     let judge = Judge::new(options.filters.clone(), context.images(), &listing.images, Some(&usage))?;
     let doomed = |image: &&Image| {
-        (options.all || image.names.is_empty())
+        !image.read_only
+            && (options.all || image.names.is_empty())
             && usage.of(&image.id).is_empty()
             && judge.passes(image)
             && (options.all || !ancestry::has_children(image, &listing.images))
