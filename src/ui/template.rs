@@ -2,6 +2,7 @@
 
 use gtmpl_ng::{Context as Data, ExecError, Func, FuncError, Limits, Value};
 
+use super::plain::Plain;
 use super::value::{json_of, value_of, value_of_json};
 use crate::base::error::{Error, Explain, Kind, Result, fail};
 use serde::Serialize;
@@ -9,6 +10,8 @@ use serde::Serialize;
 /// A parsed template.
 pub struct Template {
     engine: gtmpl_ng::Template,
+    /// The same without the engine, where the template is that plain.
+    plain: Option<Plain>,
 }
 
 impl std::fmt::Debug for Template {
@@ -60,12 +63,15 @@ impl Template {
             fail(Kind::Usage, format!("template `{text}`: {error}"))
                 .hint("fields are written `{{.Name}}`; `json` prints everything there is")
         })?;
-        Ok(Template { engine })
+        Ok(Template { engine, plain: Plain::parse(&prepare(text)) })
     }
 
     /// Renders a record, without a newline at the end.
     pub fn render<T: Serialize + ?Sized>(&self, record: &T) -> Result<String> {
-        self.render_value(value_of(record)?)
+        match self.plain.as_ref().and_then(|plain| plain.render(record)) {
+            Some(text) => Ok(text),
+            None => self.render_value(value_of(record)?),
+        }
     }
 
     /// Renders a JSON document, without a newline at the end.

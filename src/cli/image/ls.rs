@@ -68,7 +68,7 @@ impl ImageLsArgs {
             }
             None if self.quiet => self.show_ids(session, listed),
             format => {
-                let rows: Vec<ImageRow> = rows(listed, self.no_trunc);
+                let rows: Vec<ImageRow<'_>> = rows(listed, self.no_trunc);
                 report::listing(&session.out, format, &self.columns(), !self.noheading, &rows)
             }
         }
