@@ -35,6 +35,15 @@ impl Plain {
     pub(super) fn render<T: Serialize + ?Sized>(&self, record: &T) -> Option<String> {
         record.serialize(Pick { parts: &self.parts }).ok()
     }
+
+    /// Puts a text in the place of every field; `None` when one has none.
+    pub(super) fn fill<'a>(&self, text_of: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
+        let text = |part: &'_ Part| match part {
+            Part::Text(text) => Some(text.clone()),
+            Part::Field(name) => text_of(name).map(str::to_owned),
+        };
+        self.parts.iter().map(text).collect()
+    }
 }
 
 fn is_name(name: &str) -> bool {
