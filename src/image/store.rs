@@ -421,7 +421,8 @@ impl Store {
         self.root.join("images")
     }
 
-    fn dir(&self, id: &Digest) -> PathBuf {
+    /// The directory of an image's records.
+    pub fn dir(&self, id: &Digest) -> PathBuf {
         self.images().join(id.hex())
     }
 

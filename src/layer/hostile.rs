@@ -413,7 +413,7 @@ fn odd_names_and_depths_work() {
 
 #[test]
 fn many_entries_take_linear_time() {
-    let seconds = |entries: usize| {
+    let took = |entries: u32| {
         let sandbox = Sandbox::new();
         let mut archive = tar();
         for n in 0..entries {
@@ -422,11 +422,10 @@ fn many_entries_take_linear_time() {
         }
         let start = std::time::Instant::now();
         sandbox.tree(&archive);
-        start.elapsed().as_secs_f64()
+        start.elapsed()
     };
-    // A machine under load is slow, but not only for the larger archive; four times in quadratic time would be 16.
-    let (few, many) = (seconds(2_500), seconds(10_000));
-    assert!(many < 10.0 * few.max(0.1), "{few} s and {many} s");
+    // Eight times the entries: 64 times as long were it quadratic. A busy machine may spoil one comparison.
+    assert!((0..5).any(|_| took(16_000) < took(2_000) * 24));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use serde::Serialize;
 pub struct Template {
     /// As it was written.
     text: String,
+    ends_line: bool,
     /// The same without the engine, where the template is that plain.
     plain: Option<Plain>,
     /// Made when it is first needed: the engine parses with a thread of its own.
@@ -58,12 +59,18 @@ const PASSING: &[(&str, Func)] = &[
 impl Template {
     /// Parses a template; `\t` and `\n` may be written as escapes.
     pub fn parse(text: &str) -> Result<Template> {
-        let plain = Plain::parse(&prepare(text));
+        let prepared = prepare(text);
+        let plain = Plain::parse(&prepared);
         let engine = match plain {
             Some(_) => OnceCell::new(),
             None => OnceCell::from(engine(text, FUNCTIONS)?),
         };
-        Ok(Template { text: text.to_owned(), plain, engine })
+        Ok(Template { text: text.to_owned(), ends_line: prepared.ends_with('\n'), plain, engine })
+    }
+
+    /// What is printed after a rendering: a newline, unless the template itself ends in one.
+    pub fn line_end(&self) -> &'static str {
+        if self.ends_line { "" } else { "\n" }
     }
 
     /// Renders a record, without a newline at the end.

@@ -11,6 +11,8 @@ use crate::ops::image::Listed;
 use crate::ui::report::Row;
 
 const NONE: &str = "<none>";
+/// Docker's word for what nobody looked up.
+const UNKNOWN: &str = "N/A";
 
 /// The fields of a template.
 #[derive(Debug, Clone, Serialize)]
@@ -29,11 +31,14 @@ pub(super) struct ImageRow<'a> {
     created_time: Rfc3339,
     size: Bytes,
     virtual_size: Bytes,
-    shared_size: &'a str,
-    unique_size: &'a str,
+    #[serde(serialize_with = "if_known")]
+    shared_size: Option<Bytes>,
+    #[serde(serialize_with = "if_known")]
+    unique_size: Option<Bytes>,
     #[serde(serialize_with = "count")]
     containers: i64,
     labels: BTreeMap<String, String>,
+    parent_id: &'a str,
     #[serde(serialize_with = "joined")]
     history: &'a [String],
     names: &'a [String],
@@ -63,6 +68,7 @@ impl Row for ImageRow<'_> {
         ("UniqueSize", "UNIQUE SIZE"),
         ("Containers", "CONTAINERS"),
         ("Labels", "LABELS"),
+        ("ParentId", "PARENT ID"),
         ("History", "HISTORY"),
         ("Names", "NAMES"),
         ("RepoTags", "REPO TAGS"),
@@ -74,11 +80,24 @@ impl Row for ImageRow<'_> {
     ];
 }
 
-/// A row a name; an image without a name has one row.
-pub(super) fn rows(listed: &[Listed], whole: bool) -> Vec<ImageRow<'_>> {
+impl ImageRow<'_> {
+    /// By repository, then tag.
+    pub(super) fn name_key(&self) -> (&str, &str) {
+        (self.repository, self.tag)
+    }
+
+    /// By tag, then repository.
+    pub(super) fn tag_key(&self) -> (&str, &str) {
+        (self.tag, self.repository)
+    }
+}
+
+/// A row a name; an image without a name has one row. `whole` ids; `labels` only where they are asked for, since they
+/// are read from the configurations.
+pub(super) fn rows(listed: &[Listed], whole: bool, labels: bool) -> Vec<ImageRow<'_>> {
     let mut rows = Vec::with_capacity(listed.len());
     for one in listed {
-        let row = image_row(one, whole);
+        let row = image_row(one, whole, labels);
         if one.names.is_empty() {
             rows.push(row);
             continue;
@@ -91,7 +110,7 @@ pub(super) fn rows(listed: &[Listed], whole: bool) -> Vec<ImageRow<'_>> {
     rows
 }
 
-fn image_row(one: &Listed, whole: bool) -> ImageRow<'_> {
+fn image_row(one: &Listed, whole: bool, labels: bool) -> ImageRow<'_> {
     let image = &one.image;
     ImageRow {
         id: if whole { image.id.as_str() } else { id::short(image.id.hex()) },
@@ -105,10 +124,11 @@ fn image_row(one: &Listed, whole: bool) -> ImageRow<'_> {
         created_time: Rfc3339(image.created),
         size: Bytes(image.size),
         virtual_size: Bytes(image.size),
-        shared_size: "N/A",
-        unique_size: "N/A",
+        shared_size: one.share.map(|share| Bytes(share.shared)),
+        unique_size: one.share.map(|share| Bytes(share.unique)),
         containers: one.containers,
-        labels: BTreeMap::new(),
+        labels: if labels { one.labels() } else { BTreeMap::new() },
+        parent_id: one.parent.as_ref().map_or("", |parent| parent.hex()),
         history: &image.names,
         names: &image.names,
         repo_tags: &image.names,
@@ -122,7 +142,14 @@ fn image_row(one: &Listed, whole: bool) -> ImageRow<'_> {
 
 /// How many containers use it, where somebody looked.
 fn count<S: Serializer>(count: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&if *count < 0 { "N/A".into() } else { count.to_string() })
+    serializer.serialize_str(&if *count < 0 { UNKNOWN.into() } else { count.to_string() })
+}
+
+fn if_known<S: Serializer>(bytes: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+    match bytes {
+        Some(bytes) => bytes.serialize(serializer),
+        None => serializer.serialize_str(UNKNOWN),
+    }
 }
 
 fn joined<S: Serializer>(names: &&[String], serializer: S) -> Result<S::Ok, S::Error> {
