@@ -1,6 +1,7 @@
 //! What a stage begins with.
 
 use super::cache::{Active, key};
+use super::context::Named;
 use super::job::Job;
 use super::stage::Done;
 use super::voice::Voice;
@@ -37,16 +38,19 @@ pub(super) fn find(
                 return Err(fail(Kind::Usage, format!("build context `{name}` is no image to build on"))
                     .hint("use --build-context NAME=docker-image://IMAGE"));
             };
-            from_image(job, image, &job.platform(index)?, voice, active)
+            from_image(job, &image, &job.platform(index)?, voice, active)
         }
     }
 }
 
-/// The image that a `--build-context` names, if it names one.
-pub(super) fn image_of(value: &str) -> Option<&str> {
-    ["docker-image://", "container-image://", "docker://"]
-        .iter()
-        .find_map(|scheme| value.strip_prefix(scheme))
+/// The image that a `--build-context` names, if it names one, as `pull` takes it.
+pub(super) fn image_of(value: &str) -> Option<String> {
+    match Named::parse(value).ok()? {
+        Named::Image(name) => Some(name),
+        Named::OciLayout(path, None) => Some(format!("oci:{path}")),
+        Named::OciLayout(path, Some(name)) => Some(format!("oci:{path}:{name}")),
+        Named::Directory(_) | Named::Remote(_) => None,
+    }
 }
 
 fn scratch(platform: &Platform) -> Done {

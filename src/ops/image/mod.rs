@@ -29,7 +29,7 @@ pub use list::{Detail, ListOptions, Listed, Sort, Summary, list};
 pub use load::{LoadSource, Loaded, load};
 pub use made::{About, assemble, commit, import};
 pub use name::{exists, own_name, tag, untag};
-pub use pull::{PullOptions, PullPolicy, Pulled, obtain, pull};
+pub use pull::{PullOptions, PullPolicy, Pulled, client, obtain, pull};
 pub use push::{ManifestFormat, PushOptions, PushedImage, push, push_all_tags};
 pub use remove::{PruneOptions, RemoveContainer, RemoveOptions, Removed, prune, remove};
 pub use save::{SaveOptions, save};

@@ -229,8 +229,17 @@ fn newer(
 pub(super) fn reach(text: &str, options: &PullOptions) -> Result<(Client, Vec<Reference>)> {
     let registries = Registries::load()?;
     let candidates = registries.candidates(text)?.into_iter().map(Reference::or_latest).collect();
+    Ok((client_of(options, registries)?, candidates))
+}
+
+/// A client for what is asked of servers beside images.
+pub fn client(options: &PullOptions) -> Result<Client> {
+    client_of(options, Registries::default())
+}
+
+fn client_of(options: &PullOptions, registries: Registries) -> Result<Client> {
     let creds = options.creds.as_deref().map(Credentials::parse).transpose()?;
-    let client = Client::new(ClientOptions {
+    Ok(Client::new(ClientOptions {
         tls_verify: options.tls_verify,
         cert_dir: options.cert_dir.clone(),
         authfile: options.authfile.clone(),
@@ -239,8 +248,7 @@ pub(super) fn reach(text: &str, options: &PullOptions) -> Result<(Client, Vec<Re
         retry_delay: options.retry_delay,
         registries,
         ..ClientOptions::default()
-    });
-    Ok((client, candidates))
+    }))
 }
 
 /// Tries the candidates in turn.
