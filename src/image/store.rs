@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::lists::ListRecord;
 use super::{Config, Names, VERSION};
 use crate::base::digest::{Algorithm, Digest};
 use crate::base::error::{Context, Error, Kind, Result, bail, fail};
@@ -23,19 +24,22 @@ pub struct Store {
 
 /// `image.json`: enough for every listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
-    version: u32,
-    manifest_digest: Digest,
-    manifest_type: String,
-    layers: Vec<Digest>,
-    size: u64,
-    created: Timestamp,
+pub(super) struct Record {
+    pub(super) version: u32,
+    pub(super) manifest_digest: Digest,
+    pub(super) manifest_type: String,
+    pub(super) layers: Vec<Digest>,
+    pub(super) size: u64,
+    pub(super) created: Timestamp,
     #[serde(default)]
-    os: String,
+    pub(super) os: String,
     #[serde(default)]
-    architecture: String,
+    pub(super) architecture: String,
     #[serde(default)]
-    variant: String,
+    pub(super) variant: String,
+    /// What makes it a list of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) list: Option<ListRecord>,
 }
 
 /// An image of the store.
@@ -65,6 +69,8 @@ pub struct Image {
     pub architecture: String,
     /// `v8`…
     pub variant: String,
+    /// The list of images that it is, if it is one.
+    pub list: Option<ListRecord>,
     dir: PathBuf,
     config: OnceLock<Config>,
 }
@@ -125,13 +131,19 @@ impl Image {
         Ok(self.config.get_or_init(|| config))
     }
 
-    /// The configuration's exact bytes.
+    /// The configuration's exact bytes; a list of images has none.
     pub fn config_bytes(&self) -> Result<Vec<u8>> {
+        if self.is_list() {
+            return Err(fail(Kind::Failed, format!("`{}` is a list of images, not an image", self.id)));
+        }
         fs::read_limited(&self.dir.join("config.json"), super::config::LIMIT)
     }
 
     /// The exact bytes of the manifest by which it was first had.
     pub fn manifest_bytes(&self) -> Result<Vec<u8>> {
+        if let Some(list) = &self.list {
+            return Ok(list.text.clone().into_bytes());
+        }
         fs::read_limited(&self.dir.join("manifest.json"), super::config::LIMIT)
     }
 
@@ -168,6 +180,7 @@ impl Image {
             os: record.os,
             architecture: record.architecture,
             variant: record.variant,
+            list: record.list,
             dir,
             config: OnceLock::new(),
         }
@@ -199,6 +212,11 @@ impl Store {
     /// The store below a root. Makes nothing.
     pub fn open(root: &Path) -> Store {
         Store { root: root.to_owned() }
+    }
+
+    /// The root of all stores.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Keeps layers from being removed: held while an image is committed or a container on it is made.
@@ -316,6 +334,7 @@ impl Store {
             os: config.os.clone(),
             architecture: config.architecture.clone(),
             variant: config.variant.clone(),
+            list: None,
         };
         let staging = self.staging()?;
         let files: [(&str, &[u8]); 3] = [
@@ -409,7 +428,7 @@ impl Store {
         Ok(seen.map(|image| image.layers.clone()).chain(hidden).flatten().collect())
     }
 
-    fn read_record(&self, id: &Digest) -> Result<Record> {
+    pub(super) fn read_record(&self, id: &Digest) -> Result<Record> {
         let record: Record = fs::read_json(&self.dir(id).join("image.json"))?;
         if record.version > VERSION {
             bail!("image `{id}` was written by a newer dhow (version {})", record.version);
@@ -417,16 +436,16 @@ impl Store {
         Ok(record)
     }
 
-    fn images(&self) -> PathBuf {
+    pub(super) fn images(&self) -> PathBuf {
         self.root.join("images")
     }
 
-    fn dir(&self, id: &Digest) -> PathBuf {
+    pub(super) fn dir(&self, id: &Digest) -> PathBuf {
         self.images().join(id.hex())
     }
 
     /// A fresh directory in staging.
-    fn staging(&self) -> Result<Staging> {
+    pub(super) fn staging(&self) -> Result<Staging> {
         fs::create_dir_all(&self.root.join("staging"))?;
         Staging::new(&self.root)
     }
@@ -446,7 +465,7 @@ fn id_of_dir(name: &str) -> Option<Digest> {
 }
 
 /// Points names at an image; gives back those that pointed elsewhere.
-fn give_names(all: &mut Names, id: &Digest, names: &[Reference]) -> Vec<(String, Digest)> {
+pub(super) fn give_names(all: &mut Names, id: &Digest, names: &[Reference]) -> Vec<(String, Digest)> {
     let mut moved = Vec::new();
     for name in names.iter().map(Reference::full) {
         match all.names.insert(name.clone(), id.clone()) {
