@@ -14,6 +14,7 @@ pub mod image;
 pub mod info;
 pub mod inspect;
 pub mod login;
+pub mod manifest;
 pub mod names;
 pub mod pull_source;
 pub mod refuse;
@@ -97,6 +98,9 @@ enum Command {
     Logout(login::LogoutArgs),
     /// Show what containers wrote
     Logs(container::logs::LogsArgs),
+    /// Commands about lists of images
+    #[command(subcommand)]
+    Manifest(manifest::ManifestCommand),
     /// Freeze all processes of running containers
     Pause(container::pause::PauseArgs),
     /// Show the published ports of a container
@@ -171,6 +175,7 @@ impl Command {
             Command::Login(args) => args.run(session),
             Command::Logout(args) => args.run(session),
             Command::Logs(args) => args.run(session),
+            Command::Manifest(command) => command.run(session),
             Command::Pause(args) => args.run(session),
             Command::Port(args) => args.run(session),
             Command::Ps(args) => args.run(session),

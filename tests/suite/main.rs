@@ -17,12 +17,14 @@ mod kit;
 
 mod changes;
 mod cli;
+mod copy;
 mod crash;
 mod flags;
 mod hello;
 mod hostile;
 mod images;
 mod lifecycle;
+mod lists;
 mod pull;
 mod push;
 mod run;
@@ -30,6 +32,7 @@ mod runtime;
 mod security;
 mod system;
 mod terminal;
+mod trust;
 mod volumes;
 
 /// A file that nobody declared would never run.

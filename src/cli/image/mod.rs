@@ -1,5 +1,6 @@
 //! Commands about images: the noun `image`, and the short spellings at the top.
 
+pub mod copy;
 pub mod exists;
 pub mod history;
 pub mod import;
@@ -13,6 +14,7 @@ pub mod push;
 pub mod rm;
 pub mod save;
 pub mod tag;
+pub mod trust;
 
 use clap::Subcommand;
 
@@ -23,6 +25,9 @@ use crate::base::error::Result;
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum ImageCommand {
+    /// Copy an image from one place to another without storing it
+    #[command(visible_alias = "cp")]
+    Copy(copy::ImageCopyArgs),
     /// Tell by the exit code whether an image is here
     Exists(exists::ImageExistsArgs),
     /// Show how an image came about
@@ -49,6 +54,9 @@ pub enum ImageCommand {
     Save(save::SaveArgs),
     /// Give an image more names
     Tag(tag::TagArgs),
+    /// Show or change where images may come from
+    #[command(subcommand)]
+    Trust(trust::ImageTrustCommand),
     /// Take names away from an image
     Untag(tag::UntagArgs),
 }
@@ -57,6 +65,7 @@ impl ImageCommand {
     /// Does it.
     pub fn run(self, session: &Session) -> Result<()> {
         match self {
+            ImageCommand::Copy(args) => args.run(session),
             ImageCommand::Exists(args) => args.run(session),
             ImageCommand::History(args) => args.run(session),
             ImageCommand::Import(args) => args.run(session),
@@ -69,6 +78,7 @@ impl ImageCommand {
             ImageCommand::Rm(args) => args.run(session),
             ImageCommand::Save(args) => args.run(session),
             ImageCommand::Tag(args) => args.run(session),
+            ImageCommand::Trust(command) => command.run(session),
             ImageCommand::Untag(args) => args.run(session),
         }
     }

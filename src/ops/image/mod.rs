@@ -3,23 +3,30 @@
 mod ahead;
 mod ancestry;
 mod change;
+mod copy;
 mod fetch;
 mod filter;
 mod history;
 mod inspect;
 mod list;
+pub mod lists;
 mod load;
 mod made;
 mod name;
+mod place;
 mod pull;
 mod push;
+pub mod remote;
 mod remove;
+
 mod save;
+pub mod trust;
 mod usage;
 
 #[cfg(test)]
 mod tests;
 
+pub use copy::{CopyOptions, Instances, copy};
 pub use filter::Filter;
 pub use history::{HistoryEntry, history};
 pub use inspect::{GraphDriver, Inspect, RootFs, inspect};
@@ -27,7 +34,7 @@ pub use list::{ListOptions, Listed, Sort, Summary, list};
 pub use load::{LoadSource, Loaded, load};
 pub use made::{About, commit, import};
 pub use name::{exists, own_name, tag, untag};
-pub use pull::{PullOptions, PullPolicy, Pulled, obtain, pull};
+pub use pull::{PullOptions, PullPolicy, Pulled, client, obtain, pull};
 pub use push::{ManifestFormat, PushOptions, PushedImage, push};
 pub use remove::{PruneOptions, RemoveContainer, RemoveOptions, Removed, prune, remove};
 pub use save::{SaveOptions, save};

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{PullOptions, find_or_install, pull};
+use super::{CopyOptions, Instances, PullOptions, find_or_install, lists, pull};
 use crate::base::digest::{Algorithm, Counted, Digest};
 use crate::base::error::{Context as _, Kind, Result, fail};
 use crate::base::id;
@@ -49,21 +49,21 @@ pub enum ManifestFormat {
 }
 
 impl ManifestFormat {
-    fn manifest(self) -> &'static str {
+    pub(super) fn manifest(self) -> &'static str {
         match self {
             ManifestFormat::Oci => manifest::OCI_MANIFEST,
             ManifestFormat::Docker => manifest::DOCKER_MANIFEST,
         }
     }
 
-    fn config(self) -> &'static str {
+    pub(super) fn config(self) -> &'static str {
         match self {
             ManifestFormat::Oci => manifest::OCI_CONFIG,
             ManifestFormat::Docker => manifest::DOCKER_CONFIG,
         }
     }
 
-    fn layer(self, compression: Compression) -> Result<&'static str> {
+    pub(super) fn layer(self, compression: Compression) -> Result<&'static str> {
         Ok(match (self, compression) {
             (ManifestFormat::Oci, Compression::None) => "application/vnd.oci.image.layer.v1.tar",
             (ManifestFormat::Oci, Compression::Gzip) => "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -95,6 +95,9 @@ pub fn push(
     progress: &dyn Progress,
 ) -> Result<PushedImage> {
     let found = find_or_install(context, image)?;
+    if found.is_list() {
+        return push_list(context, image, destination, options, progress);
+    }
     let text = destination.unwrap_or(image);
     let (client, candidates) = pull::reach(text.strip_prefix("docker://").unwrap_or(text), &options.reach)?;
     let named = found
@@ -109,6 +112,28 @@ pub fn push(
     let _lock = layers.lock_shared()?; // nobody removes the layers while they are read
     let pusher = Pusher { context, client, to, options, progress, image: &found, layers };
     pusher.run().with_context(|| format!("push `{text}`"))
+}
+
+/// A list goes with all its images.
+fn push_list(
+    context: &Context,
+    list: &str,
+    destination: Option<&str>,
+    options: &PushOptions,
+    progress: &dyn Progress,
+) -> Result<PushedImage> {
+    let copy = CopyOptions {
+        from: options.reach.clone(),
+        to: options.reach.clone(),
+        instances: Instances::All,
+        format: options.format,
+        compression: options.compression,
+        level: options.level,
+        force: options.force,
+        preserve: false,
+    };
+    let digest = lists::push(context, list, destination, &copy, progress)?;
+    Ok(PushedImage { name: destination.unwrap_or(list).to_owned(), digest })
 }
 
 struct Pusher<'a> {
@@ -216,7 +241,7 @@ impl Pusher<'_> {
     }
 }
 
-fn compression_of(media_type: &str) -> Compression {
+pub(super) fn compression_of(media_type: &str) -> Compression {
     match media_type {
         text if text.ends_with("gzip") => Compression::Gzip,
         text if text.ends_with("zstd") => Compression::Zstd,
