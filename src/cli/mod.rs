@@ -19,6 +19,7 @@ pub mod names;
 pub mod pull_source;
 pub mod refuse;
 pub mod runtime;
+pub mod search;
 pub mod session;
 pub mod system;
 pub mod typed;
@@ -123,6 +124,8 @@ enum Command {
     Run(container::run::RunArgs),
     /// Save images to an archive
     Save(image::save::SaveArgs),
+    /// Search registries for images
+    Search(search::SearchArgs),
     /// Start containers
     Start(container::start::StartArgs),
     /// Stop running containers
@@ -187,6 +190,7 @@ impl Command {
             Command::Rmi(args) => args.run(session),
             Command::Run(args) => args.run(session),
             Command::Save(args) => args.run(session),
+            Command::Search(args) => args.run(session),
             Command::Start(args) => args.run(session),
             Command::Stop(args) => args.run(session),
             Command::System(command) => command.run(session),

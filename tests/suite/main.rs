@@ -29,6 +29,7 @@ mod pull;
 mod push;
 mod run;
 mod runtime;
+mod search;
 mod security;
 mod system;
 mod terminal;
