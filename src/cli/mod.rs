@@ -5,6 +5,7 @@
 //! (`run`, `container run`) are one Args. Subcommands are deferred: only the one that was typed is built,
 //! which keeps the start under a millisecond.
 
+pub mod artifact;
 pub mod complete;
 pub mod container;
 pub mod docs;
@@ -59,6 +60,9 @@ pub struct Dhow {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
+    /// Commands about artifacts
+    #[command(subcommand)]
+    Artifact(artifact::ArtifactCommand),
     /// Connect to a running container
     Attach(container::attach::AttachArgs),
     /// Commands about containers
@@ -159,6 +163,7 @@ enum Command {
 impl Command {
     fn run(self, session: &Session) -> Result<()> {
         match self {
+            Command::Artifact(command) => command.run(session),
             Command::Attach(args) => args.run(session),
             Command::Container(command) => command.run(session),
             Command::Create(args) => args.run(session),

@@ -15,6 +15,7 @@
 
 mod kit;
 
+mod artifacts;
 mod changes;
 mod cli;
 mod copy;

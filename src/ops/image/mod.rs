@@ -2,6 +2,7 @@
 
 mod ahead;
 mod ancestry;
+pub mod artifacts;
 mod change;
 mod copy;
 mod fetch;
