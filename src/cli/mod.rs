@@ -18,6 +18,7 @@ pub mod login;
 pub mod manifest;
 pub mod names;
 pub mod pull_source;
+pub mod reclaimed;
 pub mod refuse;
 pub mod runtime;
 pub mod search;

@@ -440,7 +440,8 @@ impl Store {
         self.root.join("images")
     }
 
-    pub(super) fn dir(&self, id: &Digest) -> PathBuf {
+    /// The directory of an image's records.
+    pub fn dir(&self, id: &Digest) -> PathBuf {
         self.images().join(id.hex())
     }
 

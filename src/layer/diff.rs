@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::Store;
 use super::copy::{is_opaque, is_whiteout};
+use super::{Driver, Store, fuse};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
 use crate::sys::file::{self, FileType, OFlags, Stat};
+use crate::sys::mount::RDONLY;
 use crate::sys::rootdir::RootDir;
 
 /// What happened to a path.
@@ -59,16 +60,47 @@ struct Walk {
 impl Store {
     /// The changes of the container whose directory is `dir`, sorted by path.
     pub fn diff(&self, layers: &[Digest], dir: &Path) -> Result<Vec<Change>> {
-        let lowers = self.lower_dirs(layers)?;
-        let (top, whole) = top_of(dir);
-        let open = |path: &PathBuf| RootDir::open(path).with_context(|| format!("open `{}`", path.display()));
-        let lowers = lowers.iter().rev().map(open).collect::<Result<Vec<_>>>()?;
-        let mut walk = Walk { top: open(&top)?, lowers, whole, changes: Vec::new() };
-        let all: Vec<usize> = (0..walk.lowers.len()).collect();
-        walk.directory(Path::new(""), &all)?;
-        walk.changes.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(walk.changes)
+        self.diff_of(layers, &self.top(layers, dir)?)
     }
+
+    /// The changes that a tree shows.
+    pub(super) fn diff_of(&self, layers: &[Digest], top: &Top) -> Result<Vec<Change>> {
+        changes(&self.lower_dirs(layers)?, &top.path, top.whole)
+    }
+
+    /// Where the changes of the container whose directory is `dir` are.
+    pub(super) fn top(&self, layers: &[Digest], dir: &Path) -> Result<Top> {
+        let (path, whole) = top_of(dir);
+        if whole || self.driver()? != Driver::Fuse {
+            return Ok(Top { path, whole, _mount: None });
+        }
+        let lowers = self.lower_dirs(layers)?;
+        let trees: Vec<PathBuf> = [path].into_iter().chain(lowers.into_iter().rev()).collect();
+        let mount = fuse::overlay(&trees, None, RDONLY)?;
+        let path = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
+        Ok(Top { path, whole: true, _mount: Some(mount) })
+    }
+}
+
+/// The tree with a container's changes.
+pub(super) struct Top {
+    pub(super) path: PathBuf,
+    /// It shows the layers as well, so that it is compared with them name by name.
+    whole: bool,
+    /// Keeps the path alive where it is that of a mount.
+    _mount: Option<OwnedFd>,
+}
+
+/// What the tree `top` changes of the trees `lowers` (lowest first), sorted by path. A `whole` top is a complete root
+/// file system and not an upper directory: what it lacks is deleted.
+pub(super) fn changes(lowers: &[PathBuf], top: &Path, whole: bool) -> Result<Vec<Change>> {
+    let open = |path: &Path| RootDir::open(path).with_context(|| format!("open `{}`", path.display()));
+    let lowers = lowers.iter().rev().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+    let mut walk = Walk { top: open(top)?, lowers, whole, changes: Vec::new() };
+    let all: Vec<usize> = (0..walk.lowers.len()).collect();
+    walk.directory(Path::new(""), &all)?;
+    walk.changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(walk.changes)
 }
 
 /// The tree with a container's changes, and whether it is a whole copy.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use super::staging::{self, ObjectLock, Staging};
-use super::{Blob, LayerInfo, exact};
+use super::{Blob, LayerInfo, exact, usage};
 use crate::base::digest::{Counted, Digest};
 use crate::base::error::{Context, Explain, Kind, Result, anyhow, bail};
 use crate::base::fs::{self, Durability};
@@ -23,6 +23,10 @@ const FORMAT: u32 = 1;
 pub enum Driver {
     /// The kernel's overlayfs.
     Overlay,
+    /// fuse-overlayfs, where the kernel refuses its own to an ordinary user.
+    Fuse,
+    /// A snapshot of a subvolume.
+    Btrfs,
     /// A full copy, shared block by block where the file system can.
     Vfs,
 }
@@ -32,6 +36,8 @@ impl Driver {
     pub fn name(self) -> &'static str {
         match self {
             Driver::Overlay => "overlay",
+            Driver::Fuse => "fuse",
+            Driver::Btrfs => "btrfs",
             Driver::Vfs => "vfs",
         }
     }
@@ -43,10 +49,13 @@ impl std::str::FromStr for Driver {
     fn from_str(name: &str) -> Result<Driver> {
         match name {
             "overlay" | "overlay2" => Ok(Driver::Overlay),
+            "fuse" | "fuse-overlayfs" => Ok(Driver::Fuse),
+            "btrfs" => Ok(Driver::Btrfs),
             "vfs" => Ok(Driver::Vfs),
             "aufs" | "devicemapper" | "zfs" => Err(anyhow!("the storage driver `{name}` is gone"))
                 .hint("overlay serves on every file system with d_type; vfs copies and works everywhere"),
-            _ => Err(anyhow!("there is no storage driver `{name}`")).hint("the drivers are overlay and vfs"),
+            _ => Err(anyhow!("there is no storage driver `{name}`"))
+                .hint("the drivers are overlay, fuse, btrfs and vfs"),
         }
         .kind(Kind::Usage)
     }
@@ -192,19 +201,17 @@ impl Store {
         text.parse().ok().filter(|diff_id| self.has(diff_id))
     }
 
-    /// Removes a layer; from the first instant nobody sees it. Gives the bytes of its files. The caller holds the
-    /// exclusive store lock and knows that nothing refers to it.
+    /// Removes a layer; from the first instant nobody sees it. Gives the bytes that come back, as du(1) counts them.
+    /// The caller holds the exclusive store lock and knows that nothing refers to it.
     pub fn remove(&self, diff_id: &Digest) -> Result<u64> {
-        let freed = match self.info(diff_id) {
-            Ok(info) => {
-                for blob in &info.blobs {
-                    fs::remove_file(&self.root.join("layers/blobs").join(blob.digest.hex()))?;
-                }
-                info.size
+        if let Ok(info) = self.info(diff_id) {
+            // A damaged one is removed all the same; links to what is gone mean nothing.
+            for blob in &info.blobs {
+                fs::remove_file(&self.root.join("layers/blobs").join(blob.digest.hex()))?;
             }
-            Err(_) => 0, // damaged or gone: removed all the same
-        };
+        }
         let dir = self.dir(diff_id);
+        let freed = usage::size(&dir).unwrap_or(0);
         if std::fs::symlink_metadata(&dir).is_ok() {
             Staging::take_away(&self.root, &dir)?.discard()?;
         }

@@ -9,6 +9,7 @@ use serde::Serialize;
 /// A parsed template.
 pub struct Template {
     engine: gtmpl_ng::Template,
+    ends_line: bool,
 }
 
 impl std::fmt::Debug for Template {
@@ -56,11 +57,18 @@ impl Template {
     fn with(text: &str, functions: &[(&str, Func)]) -> Result<Template> {
         let mut engine = gtmpl_ng::Template::with_limits(Limits::unlimited());
         engine.add_funcs(functions);
-        engine.parse(prepare(text)).map_err(|error| {
+        let prepared = prepare(text);
+        let ends_line = prepared.ends_with('\n');
+        engine.parse(prepared).map_err(|error| {
             fail(Kind::Usage, format!("template `{text}`: {error}"))
                 .hint("fields are written `{{.Name}}`; `json` prints everything there is")
         })?;
-        Ok(Template { engine })
+        Ok(Template { engine, ends_line })
+    }
+
+    /// What is printed after a rendering: a newline, unless the template itself ends in one.
+    pub fn line_end(&self) -> &'static str {
+        if self.ends_line { "" } else { "\n" }
     }
 
     /// Renders a record, without a newline at the end.

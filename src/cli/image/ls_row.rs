@@ -32,6 +32,7 @@ pub(super) struct ImageRow {
     unique_size: String,
     containers: String,
     labels: BTreeMap<String, String>,
+    parent_id: String,
     history: String,
     names: Vec<String>,
     repo_tags: Vec<String>,
@@ -59,6 +60,7 @@ impl Row for ImageRow {
         ("UniqueSize", "UNIQUE SIZE"),
         ("Containers", "CONTAINERS"),
         ("Labels", "LABELS"),
+        ("ParentId", "PARENT ID"),
         ("History", "HISTORY"),
         ("Names", "NAMES"),
         ("RepoTags", "REPO TAGS"),
@@ -70,11 +72,24 @@ impl Row for ImageRow {
     ];
 }
 
-/// A row a name; an image without a name has one row.
-pub(super) fn rows(listed: &[Listed], whole: bool) -> Vec<ImageRow> {
+impl ImageRow {
+    /// By repository, then tag.
+    pub(super) fn name_key(&self) -> (&str, &str) {
+        (&self.repository, &self.tag)
+    }
+
+    /// By tag, then repository.
+    pub(super) fn tag_key(&self) -> (&str, &str) {
+        (&self.tag, &self.repository)
+    }
+}
+
+/// A row a name; an image without a name has one row. `whole` ids; `labels` only where they are asked for, since they
+/// are read from the configurations.
+pub(super) fn rows(listed: &[Listed], whole: bool, labels: bool) -> Vec<ImageRow> {
     let mut rows = Vec::with_capacity(listed.len());
     for one in listed {
-        let row = image_row(one, whole);
+        let row = image_row(one, whole, labels);
         if one.names.is_empty() {
             rows.push(row);
             continue;
@@ -87,7 +102,12 @@ pub(super) fn rows(listed: &[Listed], whole: bool) -> Vec<ImageRow> {
     rows
 }
 
-fn image_row(one: &Listed, whole: bool) -> ImageRow {
+/// Docker's word for what nobody looked up.
+fn unknown() -> String {
+    "N/A".into()
+}
+
+fn image_row(one: &Listed, whole: bool, labels: bool) -> ImageRow {
     let image = &one.image;
     let size = units::human_short(image.size);
     let ago = ago(image.created);
@@ -103,10 +123,11 @@ fn image_row(one: &Listed, whole: bool) -> ImageRow {
         created_time: time::rfc3339(image.created),
         size: size.clone(),
         virtual_size: size,
-        shared_size: "N/A".into(),
-        unique_size: "N/A".into(),
-        containers: if one.containers < 0 { "N/A".into() } else { one.containers.to_string() },
-        labels: BTreeMap::new(),
+        shared_size: one.share.map_or_else(unknown, |share| units::human_short(share.shared)),
+        unique_size: one.share.map_or_else(unknown, |share| units::human_short(share.unique)),
+        containers: if one.containers < 0 { unknown() } else { one.containers.to_string() },
+        labels: if labels { one.labels() } else { BTreeMap::new() },
+        parent_id: one.parent.as_ref().map(|parent| parent.hex().to_owned()).unwrap_or_default(),
         history: image.names.join(", "),
         names: image.names.clone(),
         repo_tags: image.tags().map(str::to_owned).collect(),

@@ -208,7 +208,7 @@ fn the_embedded_image_needs_no_registry() {
     assert!(sandbox.context.layers().unwrap().diff_dir(&image.layers[0]).join("hello").exists());
     assert!(exists(&sandbox.context, "dhow-hello").unwrap());
     let (removed, outcome) =
-        remove(&sandbox.context, &["dhow-hello".into()], &RemoveOptions::default(), &|_, _| Ok(()));
+        remove(&sandbox.context, &["dhow-hello".into()], &RemoveOptions::default(), &|_, _| Ok(0));
     outcome.unwrap();
     assert_eq!(removed.untagged, ["localhost/dhow-hello:latest"]);
     assert_eq!(removed.deleted, [image.id]);
@@ -526,6 +526,6 @@ fn the_speed_of_a_pull() {
     let other = sandbox.other("again");
     timed("load", &|| drop(load_path(&other, &archive)));
     timed("remove", &|| {
-        remove(&other, slice::from_ref(&name), &RemoveOptions::default(), &|_, _| Ok(())).1.unwrap();
+        remove(&other, slice::from_ref(&name), &RemoveOptions::default(), &|_, _| Ok(0)).1.unwrap();
     });
 }
