@@ -50,7 +50,11 @@ impl Archive {
         let aside = path.with_file_name(format!(".{}.{}", file_name.to_string_lossy(), id::word()));
         let out = BufWriter::with_capacity(256 << 10, fs::create(&aside)?);
         let state = Mutex::new(State { out, done: HashSet::new(), finished: false });
-        Ok(Archive { format, path: path.to_owned(), aside, name, state })
+        let archive = Archive { format, path: path.to_owned(), aside, name, state };
+        if format == Format::OciArchive {
+            tarball::write_layout_dirs(&mut archive.state().out).context("write the archive")?;
+        }
+        Ok(archive)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
