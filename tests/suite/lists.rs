@@ -171,3 +171,25 @@ fn lists_that_cannot_be_trusted_are_refused() {
     }
     assert!(!sandbox.path("work/deepcopy/manifest.json").exists());
 }
+
+#[test]
+fn many_who_add_at_once_lose_nothing() {
+    let sandbox = Sandbox::with_busybox();
+    sandbox.line("manifest create many").ok();
+    let (config, layers) = busybox("x").config_and_layers();
+    for n in 0..6 {
+        let mut config = config.clone();
+        config["author"] = format!("{n}").into();
+        let name = format!("localhost/i{n}:latest");
+        let archive = crate::kit::image::docker_archive_of(&name, &(config, layers.clone()));
+        sandbox.dhow(["load", "-q", "-i"]).arg(sandbox.file(&format!("work/{n}.tar"), archive)).ok();
+    }
+    std::thread::scope(|scope| {
+        for n in 0..6 {
+            let sandbox = &sandbox;
+            scope.spawn(move || sandbox.line(&format!("manifest add many i{n}")).ok());
+        }
+    });
+    let list: serde_json::Value = serde_json::from_str(&sandbox.line("manifest inspect many").ok()).unwrap();
+    assert_eq!(list["manifests"].as_array().unwrap().len(), 6);
+}

@@ -69,6 +69,14 @@ fn the_policy_decides_by_the_most_specific_scope() {
         .args(["inspect", "--tls-verify=false"])
         .arg(format!("docker://{host}/bad/tool:v1"))
         .ok();
+    let strict = sandbox.file("work/strict.json", r#"{"default":[{"type":"reject"}]}"#);
+    let open = sandbox.file("work/open.json", r#"{"default":[{"type":"insecureAcceptAnything"}]}"#);
+    for (policy, passes) in [(&strict, false), (&open, true)] {
+        for place in [format!("{host}/good/tool:v1"), "docker-archive:x.tar".into()] {
+            let pull = sandbox.dhow(["pull", "-q", "--signature-policy"]).arg(policy).arg(&place);
+            if passes { drop(pull.ok()) } else { drop(pull.fails(125)) }
+        }
+    }
     // What cannot be understood protects nobody, so nothing passes.
     sandbox.file("home/.config/containers/policy.json", r#"{"default":[{"type":"whatever"}]}"#);
     let error = sandbox.line(&format!("pull -q {host}/good/tool:v1")).fails(125);

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::fetch::{self, Wanted};
-use super::trust;
+use super::{PullOptions, trust};
 use crate::base::digest::{Counted, Digest};
 use crate::base::error::{Context as _, Result, bail};
 use crate::base::fs;
@@ -50,7 +50,7 @@ pub fn load(context: &Context, source: &LoadSource, progress: &dyn Progress) -> 
         LoadSource::Stdin => None,
     };
     let members = open(context, source).with_context(|| what.clone())?;
-    trust::allow_archive(&members, path).with_context(|| what.clone())?;
+    trust::allow_archive(&members, path, &PullOptions::default()).with_context(|| what.clone())?;
     import_all(context, &members, &[], progress).context(what)
 }
 
@@ -58,6 +58,7 @@ pub fn load(context: &Context, source: &LoadSource, progress: &dyn Progress) -> 
 pub(super) fn transport(
     context: &Context,
     text: &str,
+    options: &PullOptions,
     progress: &dyn Progress,
 ) -> Result<Option<Vec<Loaded>>> {
     let Some((kind, rest)) = text.split_once(':') else { return Ok(None) };
@@ -71,7 +72,7 @@ pub(super) fn transport(
         _ => (rest, None),
     };
     let members = open(context, &LoadSource::Path(path.into()))?;
-    trust::allow_archive(&members, Some(Path::new(path)))?;
+    trust::allow_archive(&members, Some(Path::new(path)), options)?;
     let names: Vec<Reference> = name.map(super::name::own_name).transpose()?.into_iter().collect();
     import_all(context, &members, &names, progress).map(Some).with_context(|| format!("pull `{text}`"))
 }

@@ -63,6 +63,8 @@ pub struct PullOptions {
     pub tls_verify: Option<bool>,
     /// `--cert-dir`
     pub cert_dir: Option<PathBuf>,
+    /// `--signature-policy`
+    pub signature_policy: Option<PathBuf>,
     /// `--retry`
     pub retry: u32,
     /// `--retry-delay`
@@ -79,6 +81,7 @@ impl Default for PullOptions {
             creds: None,
             tls_verify: None,
             cert_dir: None,
+            signature_policy: None,
             retry: 3,
             retry_delay: None,
         }
@@ -106,7 +109,7 @@ pub fn pull(
     progress: &dyn Progress,
 ) -> Result<Vec<Pulled>> {
     let text = text.strip_prefix("docker://").unwrap_or(text);
-    if let Some(loaded) = load::transport(context, text, progress)? {
+    if let Some(loaded) = load::transport(context, text, options, progress)? {
         let pulled = |loaded: load::Loaded| Pulled {
             name: loaded.names.first().cloned().unwrap_or_default(),
             id: loaded.id,
@@ -319,7 +322,7 @@ fn pull_one(
     progress: &dyn Progress,
 ) -> Result<Pulled> {
     let platform = options.platform.clone().unwrap_or_else(Platform::host);
-    trust::allow(&Transport::Registry(name.clone()))?;
+    trust::allow(&Transport::Registry(name.clone()), options)?;
     let fetched = client.image(name, &platform)?;
     check_types(&fetched.image)?;
     let config_bytes = configuration(context, client, name, &fetched)?;

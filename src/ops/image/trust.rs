@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::place;
+use super::{PullOptions, place};
 use crate::base::error::{Context as _, Kind, Result, fail};
 use crate::base::fs::{self, Durability};
 use crate::base::roots;
@@ -15,24 +15,24 @@ const LIMIT: u64 = 4 << 20;
 const SYSTEM: &str = "/etc/containers/policy.json";
 
 /// Refuses a place that the policy refuses.
-pub(super) fn allow(transport: &Transport) -> Result<()> {
+pub(super) fn allow(transport: &Transport, reach: &PullOptions) -> Result<()> {
     let (kind, scopes) = match transport {
         Transport::Registry(name) => ("docker", policy::scopes_of(name)),
         Transport::Store(_) => return Ok(()), // what is here was let in
         Transport::Files { format, path, which } => files(*format, path, which)?,
     };
-    load(None)?.1.allow(kind, &scopes, &transport.to_string())
+    load(reach.signature_policy.as_deref())?.1.allow(kind, &scopes, &transport.to_string())
 }
 
 /// The same for an archive that was opened, whatever its form turned out to be; one from standard input has no path.
-pub(super) fn allow_archive(members: &Members, path: Option<&Path>) -> Result<()> {
+pub(super) fn allow_archive(members: &Members, path: Option<&Path>, reach: &PullOptions) -> Result<()> {
     let format = read::form(members)?;
     let transport = |path: &Path| Transport::Files { format, path: path.to_owned(), which: Which::Any };
     match path {
-        Some(path) => allow(&transport(path)),
+        Some(path) => allow(&transport(path), reach),
         None => {
             let kind = if format == Format::DockerArchive { "docker-archive" } else { "oci-archive" };
-            load(None)?.1.allow(kind, &[], "standard input")
+            load(reach.signature_policy.as_deref())?.1.allow(kind, &[], "standard input")
         }
     }
 }

@@ -164,7 +164,7 @@ pub(super) fn source<'a>(
 
 /// Opens a place that is not the own store.
 fn outside(tmp: &Path, transport: &Transport, reach: &PullOptions) -> Result<Box<dyn Source>> {
-    trust::allow(transport)?;
+    trust::allow(transport, reach)?;
     match transport {
         Transport::Registry(name) => Ok(Box::new(Remote::new(name, reach)?)),
         Transport::Files { format, path, which } => files::source(tmp, *format, path, which),
