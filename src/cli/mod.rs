@@ -5,6 +5,7 @@
 //! (`run`, `container run`) are one Args. Subcommands are deferred: only the one that was typed is built,
 //! which keeps the start under a millisecond.
 
+pub mod artifact;
 pub mod complete;
 pub mod container;
 pub mod docs;
@@ -14,11 +15,13 @@ pub mod image;
 pub mod info;
 pub mod inspect;
 pub mod login;
+pub mod manifest;
 pub mod names;
 pub mod pull_source;
 pub mod reclaimed;
 pub mod refuse;
 pub mod runtime;
+pub mod search;
 pub mod session;
 pub mod system;
 pub mod typed;
@@ -58,6 +61,9 @@ pub struct Dhow {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
+    /// Commands about artifacts
+    #[command(subcommand)]
+    Artifact(artifact::ArtifactCommand),
     /// Connect to a running container
     Attach(container::attach::AttachArgs),
     /// Build an image from a Dockerfile
@@ -103,6 +109,9 @@ enum Command {
     Logout(login::LogoutArgs),
     /// Show what containers wrote
     Logs(container::logs::LogsArgs),
+    /// Commands about lists of images
+    #[command(subcommand)]
+    Manifest(manifest::ManifestCommand),
     /// Freeze all processes of running containers
     Pause(container::pause::PauseArgs),
     /// Show the published ports of a container
@@ -125,6 +134,8 @@ enum Command {
     Run(container::run::RunArgs),
     /// Save images to an archive
     Save(image::save::SaveArgs),
+    /// Search registries for images
+    Search(search::SearchArgs),
     /// Start containers
     Start(container::start::StartArgs),
     /// Stop running containers
@@ -158,6 +169,7 @@ enum Command {
 impl Command {
     fn run(self, session: &Session) -> Result<()> {
         match self {
+            Command::Artifact(command) => command.run(session),
             Command::Attach(args) => args.run(session),
             Command::Build(args) => args.run(session),
             Command::Builder(command) => command.run(session),
@@ -179,6 +191,7 @@ impl Command {
             Command::Login(args) => args.run(session),
             Command::Logout(args) => args.run(session),
             Command::Logs(args) => args.run(session),
+            Command::Manifest(command) => command.run(session),
             Command::Pause(args) => args.run(session),
             Command::Port(args) => args.run(session),
             Command::Ps(args) => args.run(session),
@@ -190,6 +203,7 @@ impl Command {
             Command::Rmi(args) => args.run(session),
             Command::Run(args) => args.run(session),
             Command::Save(args) => args.run(session),
+            Command::Search(args) => args.run(session),
             Command::Start(args) => args.run(session),
             Command::Stop(args) => args.run(session),
             Command::System(command) => command.run(session),

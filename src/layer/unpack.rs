@@ -1,7 +1,7 @@
 //! From an archive to a layer: what is made, proven and committed. How its bytes travel: [`super::pipeline`].
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::exact::Recorder;
@@ -12,7 +12,7 @@ use super::staging::{ObjectLock, Staging};
 use super::tar::{Feed, Reader};
 use super::{LayerInfo, Store};
 use crate::base::digest::{Algorithm, Digest, Hasher};
-use crate::base::error::{Context, Result, bail};
+use crate::base::error::{Context, Result, anyhow, bail};
 use crate::base::fs::{self, Durability};
 use crate::sys::rootdir::RootDir;
 

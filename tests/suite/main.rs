@@ -15,8 +15,10 @@
 
 mod kit;
 
+mod artifacts;
 mod changes;
 mod cli;
+mod copy;
 mod crash;
 mod drivers;
 mod flags;
@@ -24,14 +26,17 @@ mod hello;
 mod hostile;
 mod images;
 mod lifecycle;
+mod lists;
 mod pull;
 mod push;
 mod run;
 mod runtime;
+mod search;
 mod security;
 mod space;
 mod system;
 mod terminal;
+mod trust;
 mod volumes;
 
 /// A file that nobody declared would never run.

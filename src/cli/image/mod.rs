@@ -3,6 +3,7 @@
 pub mod build;
 mod build_args;
 pub mod builder;
+pub mod copy;
 pub mod exists;
 pub mod history;
 pub mod import;
@@ -16,6 +17,7 @@ pub mod push;
 pub mod rm;
 pub mod save;
 pub mod tag;
+pub mod trust;
 
 use clap::Subcommand;
 
@@ -28,6 +30,9 @@ use crate::base::error::Result;
 pub enum ImageCommand {
     /// Build an image from a Dockerfile
     Build(Box<build::BuildArgs>),
+    /// Copy an image from one place to another without storing it
+    #[command(visible_alias = "cp")]
+    Copy(copy::ImageCopyArgs),
     /// Tell by the exit code whether an image is here
     Exists(exists::ImageExistsArgs),
     /// Show how an image came about
@@ -54,6 +59,9 @@ pub enum ImageCommand {
     Save(save::SaveArgs),
     /// Give an image more names
     Tag(tag::TagArgs),
+    /// Show or change where images may come from
+    #[command(subcommand)]
+    Trust(trust::ImageTrustCommand),
     /// Take names away from an image
     Untag(tag::UntagArgs),
 }
@@ -63,6 +71,7 @@ impl ImageCommand {
     pub fn run(self, session: &Session) -> Result<()> {
         match self {
             ImageCommand::Build(args) => args.run(session),
+            ImageCommand::Copy(args) => args.run(session),
             ImageCommand::Exists(args) => args.run(session),
             ImageCommand::History(args) => args.run(session),
             ImageCommand::Import(args) => args.run(session),
@@ -75,6 +84,7 @@ impl ImageCommand {
             ImageCommand::Rm(args) => args.run(session),
             ImageCommand::Save(args) => args.run(session),
             ImageCommand::Tag(args) => args.run(session),
+            ImageCommand::Trust(command) => command.run(session),
             ImageCommand::Untag(args) => args.run(session),
         }
     }

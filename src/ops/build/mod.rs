@@ -19,13 +19,10 @@
 //! content, is not done again: see [`cache`].
 
 mod agent;
-mod context;
-mod output;
-mod secret;
-mod sources;
 mod base;
 mod cache;
 mod cache_mount;
+mod context;
 pub mod copy;
 mod input;
 mod interrupt;
@@ -33,12 +30,15 @@ mod job;
 mod mounts;
 mod options;
 mod origin;
+mod output;
 mod prune;
 mod result;
 mod run;
 mod run_secret;
 mod schedule;
+mod secret;
 mod settings;
+mod sources;
 mod space;
 mod stage;
 mod task;

@@ -1,9 +1,11 @@
 //! `rmi`, `image rm`, `image prune`.
 
+use std::collections::HashSet;
+
 use super::fetch::sweep_layers;
 use super::filter::{Filter, Judge};
 use super::usage::{Usage, usage};
-use super::{ancestry, find};
+use super::{ancestry, find, lists};
 use crate::base::digest::Digest;
 use crate::base::error::{Collected, Explain, Kind, Result, fail, is_not_found};
 use crate::base::id;
@@ -222,8 +224,11 @@ pub fn prune(context: &Context, options: &PruneOptions) -> Result<Removed> {
     let listing = context.images().list()?;
     let usage = usage(context)?;
     let judge = Judge::new(options.filters.clone(), context.images(), &listing.images, Some(&usage))?;
+    // With --all the lists go too.
+    let in_lists = if options.all { HashSet::new() } else { lists::members(&listing.images) };
     let doomed = |image: &&Image| {
         !image.read_only
+            && !in_lists.contains(&image.id)
             && (options.all || image.names.is_empty())
             && usage.of(&image.id).is_empty()
             && judge.passes(image)
