@@ -3,6 +3,7 @@
 pub mod container;
 pub mod context;
 pub mod create;
+pub mod diff;
 pub mod etc;
 pub mod image;
 pub mod info;

@@ -21,6 +21,7 @@ mod crash;
 mod flags;
 mod hello;
 mod hostile;
+mod image_tree;
 mod images;
 mod lifecycle;
 mod pull;

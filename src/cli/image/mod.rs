@@ -7,12 +7,14 @@ pub mod inspect;
 pub mod load;
 pub mod ls;
 mod ls_row;
+pub mod mount;
 pub mod prune;
 pub mod pull;
 pub mod push;
 pub mod rm;
 pub mod save;
 pub mod tag;
+pub mod tree;
 
 use clap::Subcommand;
 
@@ -23,6 +25,8 @@ use crate::base::error::Result;
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum ImageCommand {
+    /// Show what the last layer of an image changed
+    Diff(super::diff::ImageDiffArgs),
     /// Tell by the exit code whether an image is here
     Exists(exists::ImageExistsArgs),
     /// Show how an image came about
@@ -36,6 +40,8 @@ pub enum ImageCommand {
     /// List images
     #[command(visible_alias = "list")]
     Ls(ls::ImageLsArgs),
+    /// Mount images read-only
+    Mount(mount::ImageMountArgs),
     /// Remove images that nothing needs
     Prune(prune::ImagePruneArgs),
     /// Pull images from a registry
@@ -49,6 +55,11 @@ pub enum ImageCommand {
     Save(save::SaveArgs),
     /// Give an image more names
     Tag(tag::TagArgs),
+    /// Show the layers of an image
+    Tree(tree::ImageTreeArgs),
+    /// Unmount images
+    #[command(visible_alias = "umount")]
+    Unmount(mount::ImageUnmountArgs),
     /// Take names away from an image
     Untag(tag::UntagArgs),
 }
@@ -57,18 +68,22 @@ impl ImageCommand {
     /// Does it.
     pub fn run(self, session: &Session) -> Result<()> {
         match self {
+            ImageCommand::Diff(args) => args.run(session),
             ImageCommand::Exists(args) => args.run(session),
             ImageCommand::History(args) => args.run(session),
             ImageCommand::Import(args) => args.run(session),
             ImageCommand::Inspect(args) => args.run(session),
             ImageCommand::Load(args) => args.run(session),
             ImageCommand::Ls(args) => args.run(session),
+            ImageCommand::Mount(args) => args.run(session),
             ImageCommand::Prune(args) => args.run(session),
             ImageCommand::Pull(args) => args.run(session),
             ImageCommand::Push(args) => args.run(session),
             ImageCommand::Rm(args) => args.run(session),
             ImageCommand::Save(args) => args.run(session),
             ImageCommand::Tag(args) => args.run(session),
+            ImageCommand::Tree(args) => args.run(session),
+            ImageCommand::Unmount(args) => args.run(session),
             ImageCommand::Untag(args) => args.run(session),
         }
     }

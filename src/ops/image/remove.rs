@@ -3,7 +3,7 @@
 use super::fetch::sweep_layers;
 use super::filter::{Filter, Judge};
 use super::usage::{Usage, usage};
-use super::{ancestry, find};
+use super::{ancestry, find, mounts};
 use crate::base::digest::Digest;
 use crate::base::error::{Collected, Explain, Kind, Result, fail, is_not_found};
 use crate::base::id;
@@ -129,6 +129,9 @@ fn release(
 ) -> Result<u64> {
     let usage = usage(context)?;
     if options.force {
+        if mounts::is_mounted(context, &image.id) {
+            mounts::unmount_one(context, &image.id, true)?;
+        }
         return usage.of(&image.id).iter().map(|container| remove_container(context, container)).sum();
     }
     refuse_if_used(context, image, &usage).map(|()| 0)
@@ -136,6 +139,11 @@ fn release(
 
 fn refuse_if_used(context: &Context, image: &Image, usage: &Usage) -> Result<()> {
     let users = usage.of(&image.id);
+    if mounts::is_mounted(context, &image.id) {
+        let name = image.names.first().map_or_else(|| id::short(image.id.hex()), String::as_str);
+        return Err(fail(Kind::InUse, format!("image `{name}` is mounted"))
+            .hint("unmount it with `image unmount`, or use --force"));
+    }
     if users.is_empty() {
         return Ok(());
     }
@@ -225,6 +233,7 @@ pub fn prune(context: &Context, options: &PruneOptions) -> Result<Removed> {
     let doomed = |image: &&Image| {
         (options.all || image.names.is_empty())
             && usage.of(&image.id).is_empty()
+            && !mounts::is_mounted(context, &image.id)
             && judge.passes(image)
             && (options.all || !ancestry::has_children(image, &listing.images))
     };
