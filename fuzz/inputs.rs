@@ -3,8 +3,11 @@
 
 use dhow::base::config::Containers;
 use dhow::container::parse;
+use dhow::image::transport::Transport;
 use dhow::layer::tar::{Feed, Reader};
+use dhow::registry::auth::AuthFile;
 use dhow::registry::config::Registries;
+use dhow::registry::manifest;
 use dhow::registry::reference::Reference;
 use dhow::runtime::seccomp::{Profile, compile};
 
@@ -18,6 +21,32 @@ pub(crate) fn reference(data: &[u8]) {
         let full = parsed.full();
         let again = Reference::parse(&full).ok();
         assert_eq!(again.map(|again| again.full()), Some(full), "a full reference means itself");
+    }
+}
+
+/// A place of an image; what parses must mean the same when it is written out.
+pub(crate) fn transport(data: &[u8]) {
+    if let Ok(Some(parsed)) = Transport::parse(&text(data)) {
+        let again = Transport::parse(&parsed.to_string()).ok().flatten();
+        assert_eq!(again.as_ref(), Some(&parsed), "a written place means itself");
+    }
+}
+
+/// A file of logins, by whomever it was written, and what it knows for some names.
+pub(crate) fn auth_file(data: &[u8]) {
+    let Ok(file) = AuthFile::parse(std::path::Path::new("auth.json"), data) else { return };
+    // A file that names credential helpers would have them run.
+    if !text(data).contains("cred") {
+        for name in ["docker.io/library/x", "quay.io/a/b", "localhost:5000/x", ""] {
+            let _ = file.lookup(name);
+        }
+    }
+}
+
+/// A manifest or an index as a registry sends it.
+pub(crate) fn manifest(data: &[u8]) {
+    for stated in [None, Some(manifest::OCI_MANIFEST), Some(manifest::DOCKER_LIST), Some("text/plain")] {
+        let _ = manifest::parse(data, stated);
     }
 }
 

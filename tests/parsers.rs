@@ -32,6 +32,52 @@ const REFERENCE: &[&str] = &[
     "A",
     "[::1]",
 ];
+const TRANSPORT: &[&str] = &[
+    "docker://",
+    "oci:",
+    "oci-archive:",
+    "docker-archive:",
+    "dir:",
+    "containers-storage:",
+    "/tmp/a",
+    "a.tar",
+    ":",
+    "@",
+    "7",
+    "busybox",
+    "quay.io/",
+    "[",
+];
+const AUTH: &[&str] = &[
+    "{\"auths\":{",
+    "\"quay.io\"",
+    "\"https://index.docker.io/v1/\"",
+    ":",
+    "{\"auth\":",
+    "\"YTpi\"",
+    "\"!\"",
+    "\"identitytoken\"",
+    "\"username\"",
+    "\"password\"",
+    "null",
+    "}",
+    ",",
+];
+const MANIFEST: &[&str] = &[
+    "{\"schemaVersion\":2",
+    ",\"mediaType\":\"application/vnd.oci.image.index.v1+json\"",
+    ",\"config\":",
+    ",\"layers\":[",
+    ",\"manifests\":[",
+    "{\"mediaType\":\"x\",\"digest\":\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"",
+    ",\"size\":1}",
+    ",\"size\":-1}",
+    ",\"annotations\":null",
+    "null",
+    "]",
+    "}",
+    ",",
+];
 const MOUNT: &[&str] = &[
     "type=",
     "bind",
@@ -148,6 +194,24 @@ proptest! {
     fn references(words in of(REFERENCE), bytes in any_bytes()) {
         inputs::reference(&words);
         inputs::reference(&bytes);
+    }
+
+    #[test]
+    fn transports(words in of(TRANSPORT), bytes in any_bytes()) {
+        inputs::transport(&words);
+        inputs::transport(&bytes);
+    }
+
+    #[test]
+    fn files_of_logins(words in of(AUTH), bytes in any_bytes()) {
+        inputs::auth_file(&words);
+        inputs::auth_file(&bytes);
+    }
+
+    #[test]
+    fn manifests(words in of(MANIFEST), bytes in any_bytes()) {
+        inputs::manifest(&words);
+        inputs::manifest(&bytes);
     }
 
     #[test]

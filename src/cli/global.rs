@@ -20,7 +20,7 @@ pub struct Global {
     /// Directory for big temporary files
     #[arg(long, value_name = "DIR")]
     pub tmpdir: Option<PathBuf>,
-    /// Storage driver: overlay or vfs
+    /// Storage driver: overlay, fuse, btrfs or vfs
     #[arg(long, value_name = "DRIVER", env = "DHOW_STORAGE_DRIVER")]
     pub storage_driver: Option<String>,
     /// Option of the storage driver (KEY=VALUE)
@@ -73,7 +73,7 @@ impl Global {
         }
         if let Some(option) = self.storage_opt.first() {
             return Err(fail(Kind::Usage, format!("no storage driver knows the option `{option}`"))
-                .hint("overlay and vfs need no options: what works here is found by trying"));
+                .hint("none needs options: what works here is found by trying"));
         }
         Ok(())
     }

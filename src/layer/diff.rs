@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::Store;
 use super::copy::{is_opaque, is_whiteout};
+use super::{Driver, Store, fuse};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
 use crate::sys::file::{self, FileType, OFlags, Stat};
+use crate::sys::mount::RDONLY;
 use crate::sys::rootdir::RootDir;
 
 /// What happened to a path.
@@ -61,36 +62,54 @@ struct Walk {
 impl Store {
     /// The changes of the container whose directory is `dir`, sorted by path.
     pub fn diff(&self, layers: &[Digest], dir: &Path) -> Result<Vec<Change>> {
-        let (top, whole) = top_of(dir);
-        walk(open_root(&top)?, open_lowers(&self.lower_dirs(layers)?)?, whole)
+        self.diff_of(layers, &self.top(layers, dir)?)
+    }
+
+    /// The changes that a tree shows.
+    pub(super) fn diff_of(&self, layers: &[Digest], top: &Top) -> Result<Vec<Change>> {
+        changes(&self.lower_dirs(layers)?, &top.path, top.whole)
     }
 
     /// What the topmost of these layers changes in those below it, sorted by path.
     pub fn diff_layers(&self, layers: &[Digest]) -> Result<Vec<Change>> {
         let dirs = self.lower_dirs(layers)?;
-        match dirs.split_last() {
-            Some((top, below)) => walk(open_root(top)?, open_lowers(below)?, false),
-            None => Ok(Vec::new()),
-        }
+        dirs.split_last().map_or_else(|| Ok(Vec::new()), |(top, below)| changes(below, top, false))
     }
 
     /// What a whole root file system has other than another one, sorted by path.
     pub fn diff_roots(&self, top: RootDir, base: RootDir) -> Result<Vec<Change>> {
         Walk { top, lowers: vec![base], whole: true, seconds: true, changes: Vec::new() }.sorted()
     }
+
+    /// Where the changes of the container whose directory is `dir` are.
+    pub(super) fn top(&self, layers: &[Digest], dir: &Path) -> Result<Top> {
+        let (path, whole) = top_of(dir);
+        if whole || self.driver()? != Driver::Fuse {
+            return Ok(Top { path, whole, _mount: None });
+        }
+        let lowers = self.lower_dirs(layers)?;
+        let trees: Vec<PathBuf> = [path].into_iter().chain(lowers.into_iter().rev()).collect();
+        let mount = fuse::overlay(&trees, None, RDONLY)?;
+        let path = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
+        Ok(Top { path, whole: true, _mount: Some(mount) })
+    }
 }
 
-fn open_root(path: &Path) -> Result<RootDir> {
-    RootDir::open(path).with_context(|| format!("open `{}`", path.display()))
+/// The tree with a container's changes.
+pub(super) struct Top {
+    pub(super) path: PathBuf,
+    /// It shows the layers as well, so that it is compared with them name by name.
+    whole: bool,
+    /// Keeps the path alive where it is that of a mount.
+    _mount: Option<OwnedFd>,
 }
 
-/// Topmost first.
-fn open_lowers(dirs: &[PathBuf]) -> Result<Vec<RootDir>> {
-    dirs.iter().rev().map(|path| open_root(path)).collect()
-}
-
-fn walk(top: RootDir, lowers: Vec<RootDir>, whole: bool) -> Result<Vec<Change>> {
-    Walk { top, lowers, whole, seconds: false, changes: Vec::new() }.sorted()
+/// What the tree `top` changes of the trees `lowers` (lowest first), sorted by path. A `whole` top is a complete root
+/// file system and not an upper directory: what it lacks is deleted.
+pub(super) fn changes(lowers: &[PathBuf], top: &Path, whole: bool) -> Result<Vec<Change>> {
+    let open = |path: &Path| RootDir::open(path).with_context(|| format!("open `{}`", path.display()));
+    let lowers = lowers.iter().rev().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+    Walk { top: open(top)?, lowers, whole, seconds: false, changes: Vec::new() }.sorted()
 }
 
 /// The tree with a container's changes, and whether it is a whole copy.

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, Files};
+use super::shift::Shift;
 use super::unpack::boot_id;
 use super::{Staging, Store, place};
 use crate::base::digest::{Algorithm, Digest, Hasher};
@@ -112,6 +113,12 @@ pub(super) fn chain(layers: &[Digest]) -> Digest {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     layers.iter().for_each(|layer| hasher.update(layer.as_str().as_bytes()));
     hasher.finish()
+}
+
+/// One digest for a chain of layers whose owners are shifted.
+pub(super) fn chain_name(layers: &[Digest], shift: Option<&Shift<'_>>) -> Digest {
+    let name = chain(layers);
+    shift.map_or(name.clone(), |shift| chain(&[name, shift.digest()]))
 }
 
 /// The metadata of a directory in the nearest layer below that has it; layers below are resolved themselves, so what

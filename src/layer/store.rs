@@ -23,6 +23,10 @@ const FORMAT: u32 = 1;
 pub enum Driver {
     /// The kernel's overlayfs.
     Overlay,
+    /// fuse-overlayfs, where the kernel refuses its own to an ordinary user.
+    Fuse,
+    /// A snapshot of a subvolume.
+    Btrfs,
     /// A full copy, shared block by block where the file system can.
     Vfs,
 }
@@ -32,6 +36,8 @@ impl Driver {
     pub fn name(self) -> &'static str {
         match self {
             Driver::Overlay => "overlay",
+            Driver::Fuse => "fuse",
+            Driver::Btrfs => "btrfs",
             Driver::Vfs => "vfs",
         }
     }
@@ -43,10 +49,13 @@ impl std::str::FromStr for Driver {
     fn from_str(name: &str) -> Result<Driver> {
         match name {
             "overlay" | "overlay2" => Ok(Driver::Overlay),
+            "fuse" | "fuse-overlayfs" => Ok(Driver::Fuse),
+            "btrfs" => Ok(Driver::Btrfs),
             "vfs" => Ok(Driver::Vfs),
             "aufs" | "devicemapper" | "zfs" => Err(anyhow!("the storage driver `{name}` is gone"))
                 .hint("overlay serves on every file system with d_type; vfs copies and works everywhere"),
-            _ => Err(anyhow!("there is no storage driver `{name}`")).hint("the drivers are overlay and vfs"),
+            _ => Err(anyhow!("there is no storage driver `{name}`"))
+                .hint("the drivers are overlay, fuse, btrfs and vfs"),
         }
         .kind(Kind::Usage)
     }

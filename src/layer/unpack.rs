@@ -62,7 +62,7 @@ impl Store {
         self.commit(staging, info)
     }
 
-    fn commit(&self, staging: Staging, info: LayerInfo) -> Result<LayerInfo> {
+    pub(super) fn commit(&self, staging: Staging, info: LayerInfo) -> Result<LayerInfo> {
         fs::replace_json(&staging.path().join("layer.json"), &info, Durability::Volatile)?;
         let dir = self.dir(&info.diff_id);
         if std::fs::symlink_metadata(&dir).is_ok() {
@@ -110,7 +110,18 @@ impl Store {
 /// Unpacks an uncompressed archive into a tree that may hold things already (`cp`, `ADD`, volumes): the same
 /// extractor as for layers, without their meaning of `.wh.` names.
 pub fn extract_tree(root: RootDir, options: ExtractOptions, tar: &mut dyn Read) -> Result<Report> {
-    let job = Job { extractor: Extractor::new(root, None, options)?, recorder: None };
+    extract_below(root, Path::new("/"), options, tar)
+}
+
+/// The same, below the directory `dir` of the tree: its links, and those of the archive, lead where they would with the
+/// tree as the root.
+pub fn extract_below(
+    root: RootDir,
+    dir: &Path,
+    options: ExtractOptions,
+    tar: &mut dyn Read,
+) -> Result<Report> {
+    let job = Job { extractor: Extractor::new(root, None, options)?.below(dir)?, recorder: None };
     let mut source = Source { tar, progress: &|_| {}, hasher: Hasher::new(Algorithm::Sha256), bytes: 0 };
     Ok(stream(job, &mut source)?.0)
 }

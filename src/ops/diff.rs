@@ -107,9 +107,7 @@ impl Tree {
     fn mount(&self, ops: &Context) -> Result<OwnedFd> {
         match self {
             Tree::Container(container) => changes::mount(ops, container),
-            Tree::Layers(layers) => {
-                Ok(ops.layers()?.mount(&MountRequest { layers, ..MountRequest::default() })?.fd)
-            }
+            Tree::Layers(layers) => ops.layers()?.mount(&MountRequest { layers, ..MountRequest::default() }),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The verbs: the only floor where nouns meet. Takes options, returns records, never prints.
 
+pub mod build;
 pub mod container;
 pub mod context;
 pub mod create;

@@ -18,6 +18,7 @@ mod kit;
 mod changes;
 mod cli;
 mod crash;
+mod drivers;
 mod flags;
 mod hello;
 mod hostile;

@@ -73,7 +73,7 @@ pub fn mount_image(context: &Context, text: &str) -> Result<Mounted> {
         let request = MountRequest { layers: &image.layers, ..MountRequest::default() };
         let made = context.layers()?.mount(&request)?;
         let target = fs::open(&path)?;
-        mount::attach(made.fd.as_fd(), target.as_fd())
+        mount::attach(made.as_fd(), target.as_fd())
             .with_context(|| format!("mount image `{text}` on `{}`", path.display()))?;
     }
     set_count(&path, count + 1)?;
