@@ -202,8 +202,9 @@ impl Stage<'_> {
 
     fn next_key(&self, identity: &Identity) -> Digest {
         let before = if identity.alone { "alone" } else { self.key.as_str() };
-        let parts: Vec<&str> =
-            std::iter::once(before).chain(identity.parts.iter().map(String::as_str)).collect();
+        let times = format!("{:?}", self.job.times);
+        let own = identity.parts.iter().map(String::as_str);
+        let parts: Vec<&str> = [before, &times].into_iter().chain(own).collect();
         key(&parts)
     }
 
