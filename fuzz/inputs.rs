@@ -3,8 +3,12 @@
 
 use dhow::base::config::Containers;
 use dhow::container::parse;
+use dhow::dockerfile::{self, Globals, glob, graph, history, ignore, scope};
+use dhow::image::transport::Transport;
 use dhow::layer::tar::{Feed, Reader};
+use dhow::registry::auth::AuthFile;
 use dhow::registry::config::Registries;
+use dhow::registry::manifest;
 use dhow::registry::reference::Reference;
 use dhow::runtime::seccomp::{Profile, compile};
 
@@ -18,6 +22,32 @@ pub(crate) fn reference(data: &[u8]) {
         let full = parsed.full();
         let again = Reference::parse(&full).ok();
         assert_eq!(again.map(|again| again.full()), Some(full), "a full reference means itself");
+    }
+}
+
+/// A place of an image; what parses must mean the same when it is written out.
+pub(crate) fn transport(data: &[u8]) {
+    if let Ok(Some(parsed)) = Transport::parse(&text(data)) {
+        let again = Transport::parse(&parsed.to_string()).ok().flatten();
+        assert_eq!(again.as_ref(), Some(&parsed), "a written place means itself");
+    }
+}
+
+/// A file of logins, by whomever it was written, and what it knows for some names.
+pub(crate) fn auth_file(data: &[u8]) {
+    let Ok(file) = AuthFile::parse(std::path::Path::new("auth.json"), data) else { return };
+    // A file that names credential helpers would have them run.
+    if !text(data).contains("cred") {
+        for name in ["docker.io/library/x", "quay.io/a/b", "localhost:5000/x", ""] {
+            let _ = file.lookup(name);
+        }
+    }
+}
+
+/// A manifest or an index as a registry sends it.
+pub(crate) fn manifest(data: &[u8]) {
+    for stated in [None, Some(manifest::OCI_MANIFEST), Some(manifest::DOCKER_LIST), Some("text/plain")] {
+        let _ = manifest::parse(data, stated);
     }
 }
 
@@ -74,4 +104,38 @@ pub(crate) fn registries_conf(data: &[u8]) {
 /// `containers.conf`.
 pub(crate) fn containers_conf(data: &[u8]) {
     let _ = Containers::parse(&text(data));
+}
+
+/// A Dockerfile; what parses is planned and expanded too.
+pub(crate) fn dockerfile(data: &[u8]) {
+    let text = text(data);
+    let _ = dockerfile::parse_trigger("image", &text);
+    let Ok(file) = dockerfile::parse("Dockerfile", &text) else { return };
+    let platform = scope::platform_args("linux/amd64", "linux/arm64/v8", None);
+    let Ok(globals) = Globals::new(&file, Default::default(), platform) else { return };
+    let _ = graph::plan(&file, &globals, None, &Default::default());
+    for stage in &file.stages {
+        let mut scope = globals.stage(&["PATH=/bin".to_owned()]);
+        for step in &stage.steps {
+            if let Ok(action) = step.expand(&scope) {
+                let _ = scope.apply(&action);
+            }
+            let _ = history::created_by(step, &scope.args(), "file:0");
+        }
+    }
+}
+
+/// `.dockerignore` and the patterns of `COPY`; the first line is a path.
+pub(crate) fn dockerignore(data: &[u8]) {
+    let text = text(data);
+    let (path, patterns) = text.split_once('\n').unwrap_or((&text, ""));
+    if let Ok(ignore) = ignore::Ignore::parse(patterns) {
+        let _ = (ignore.excludes(path), ignore.may_include_below(path));
+    }
+    if let Ok(pattern) = glob::Pattern::new(patterns)
+        && pattern.matches(path)
+    {
+        let below = path.match_indices('/').all(|(at, _)| pattern.may_match_below(&path[..at]));
+        assert!(below, "a walk finds what matches");
+    }
 }

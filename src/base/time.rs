@@ -96,6 +96,13 @@ pub fn since(when: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(when)).unwrap_or_default()
 }
 
+/// The processor time that this thread has used: what a test may set limits to on a machine that does other work too.
+#[cfg(test)]
+pub fn thread_time() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(used).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

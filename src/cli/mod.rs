@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod login;
 pub mod names;
 pub mod pull_source;
+pub mod reclaimed;
 pub mod refuse;
 pub mod runtime;
 pub mod session;

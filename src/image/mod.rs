@@ -21,6 +21,7 @@ pub mod embedded;
 mod names;
 mod resolve;
 mod store;
+pub mod transport;
 
 pub use config::Config;
 pub use names::Names;

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::Store;
 use super::copy::{is_opaque, is_whiteout};
+use super::{Driver, Store, fuse};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
 use crate::sys::file::{self, FileType, OFlags, Stat};
+use crate::sys::mount::RDONLY;
 use crate::sys::rootdir::RootDir;
 
 /// What happened to a path.
@@ -59,9 +60,35 @@ struct Walk {
 impl Store {
     /// The changes of the container whose directory is `dir`, sorted by path.
     pub fn diff(&self, layers: &[Digest], dir: &Path) -> Result<Vec<Change>> {
-        let (top, whole) = top_of(dir);
-        changes(&self.lower_dirs(layers)?, &top, whole)
+        self.diff_of(layers, &self.top(layers, dir)?)
     }
+
+    /// The changes that a tree shows.
+    pub(super) fn diff_of(&self, layers: &[Digest], top: &Top) -> Result<Vec<Change>> {
+        changes(&self.lower_dirs(layers)?, &top.path, top.whole)
+    }
+
+    /// Where the changes of the container whose directory is `dir` are.
+    pub(super) fn top(&self, layers: &[Digest], dir: &Path) -> Result<Top> {
+        let (path, whole) = top_of(dir);
+        if whole || self.driver()? != Driver::Fuse {
+            return Ok(Top { path, whole, _mount: None });
+        }
+        let lowers = self.lower_dirs(layers)?;
+        let trees: Vec<PathBuf> = [path].into_iter().chain(lowers.into_iter().rev()).collect();
+        let mount = fuse::overlay(&trees, None, RDONLY)?;
+        let path = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
+        Ok(Top { path, whole: true, _mount: Some(mount) })
+    }
+}
+
+/// The tree with a container's changes.
+pub(super) struct Top {
+    pub(super) path: PathBuf,
+    /// It shows the layers as well, so that it is compared with them name by name.
+    whole: bool,
+    /// Keeps the path alive where it is that of a mount.
+    _mount: Option<OwnedFd>,
 }
 
 /// What the tree `top` changes of the trees `lowers` (lowest first), sorted by path. A `whole` top is a complete root

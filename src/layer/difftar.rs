@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
 
 use super::Store;
-use super::diff::{Change, ChangeKind, open_dir, top_of};
+use super::diff::{Change, ChangeKind, open_dir};
 use super::exact::Recorder;
 use super::shift::Shift;
 use crate::base::digest::Digest;
@@ -102,8 +102,9 @@ impl Store {
         keep: &dyn Fn(&Change) -> bool,
         out: &mut dyn Write,
     ) -> Result<()> {
-        let changes = self.diff(layers, dir)?;
-        let mut tar = TreeTar::new(&top_of(dir).0, shift, out)?;
+        let top = self.top(layers, dir)?;
+        let changes = self.diff_of(layers, &top)?;
+        let mut tar = TreeTar::new(&top.path, shift, out)?;
         tar.changes(changes.iter().filter(|change| keep(change)))?;
         tar.finish()
     }

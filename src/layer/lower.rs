@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, Files};
+use super::shift::Shift;
 use super::unpack::boot_id;
 use super::{Staging, Store, place};
 use crate::base::digest::{Algorithm, Digest, Hasher};
@@ -36,7 +37,8 @@ impl Store {
     /// Makes layers durable: one `syncfs` for all that were not synced yet. A second or so of disk time, so it is
     /// called in the background, once a pull.
     pub fn sync_if_needed(&self, layers: &[Digest]) -> Result<()> {
-        let marks = layers.iter().map(|layer| self.dir(layer).join("synced"));
+        let own = layers.iter().filter(|layer| !self.is_foreign(layer));
+        let marks = own.map(|layer| self.dir(layer).join("synced"));
         let missing: Vec<PathBuf> = marks.filter(|mark| !mark.exists()).collect();
         if missing.is_empty() {
             return Ok(());
@@ -48,6 +50,9 @@ impl Store {
 
     /// Makes sure that a layer is what its diff id says, as far as a crash may have changed that.
     fn prove(&self, layer: &Digest) -> Result<()> {
+        if self.is_foreign(layer) {
+            return Ok(()); // its owner answers for it
+        }
         let mark = self.dir(layer).join("synced");
         if mark.exists() || self.info(layer)?.boot_id == boot_id()? {
             return Ok(());
@@ -68,6 +73,8 @@ impl Store {
         if let Some(bytes) = fs::read_optional(&choice)? {
             return Ok(home.join(Path::new(OsStr::from_bytes(&bytes))));
         }
+        let home = self.home(layer)?;
+        let choice = home.join("lower").join(chain(below).hex());
         let _lock = self.lock_layer(layer)?;
         let tree = self.assemble(&home, dirs).with_context(|| format!("assemble layer `{layer}`"))?;
         fs::create_dir_all(&home.join("lower"))?;
@@ -112,6 +119,12 @@ pub(super) fn chain(layers: &[Digest]) -> Digest {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     layers.iter().for_each(|layer| hasher.update(layer.as_str().as_bytes()));
     hasher.finish()
+}
+
+/// One digest for a chain of layers whose owners are shifted.
+pub(super) fn chain_name(layers: &[Digest], shift: Option<&Shift<'_>>) -> Digest {
+    let name = chain(layers);
+    shift.map_or(name.clone(), |shift| chain(&[name, shift.digest()]))
 }
 
 /// The metadata of a directory in the nearest layer below that has it; layers below are resolved themselves, so what

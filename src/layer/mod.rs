@@ -10,6 +10,8 @@
 //!          implied              names of directories that the tar does not describe, NUL between them
 //!          lower/<hex>          which variant serves above a chain of other layers ([`lower`])
 //!          variant/<name>/      the same tree with other directory metadata or shifted owners
+//!          variant/flat-<name>/ what this layer and those below it make together (vfs)
+//!          variant/subvolume-<name>/   the same as a subvolume, of which containers are snapshots (btrfs)
 //!          synced               an empty file: the layer was on the disk when it was made
 //! <root>/layers/blobs/<hex>     link to the diff id that a (compressed) blob unpacks to
 //! <root>/staging/<word>/        being made or being deleted; <word>.lock is held by who does it
@@ -25,6 +27,7 @@ pub mod diff;
 pub mod difftar;
 pub mod exact;
 pub mod extract;
+mod fuse;
 mod gzip;
 #[cfg(test)]
 mod hostile;
@@ -35,10 +38,12 @@ pub mod mount;
 #[cfg(test)]
 mod mounted;
 pub mod owner;
+mod pipeline;
 mod place;
 pub mod shift;
 pub mod staging;
 pub mod store;
+mod subvolume;
 pub mod tar;
 pub mod tree;
 mod unpack;
@@ -49,7 +54,7 @@ pub use copy::{copy_tree, is_opaque};
 pub use diff::{Change, ChangeKind};
 pub use difftar::{Times, TreeTar};
 pub use info::{Blob, LayerInfo};
-pub use mount::{MountRequest, RootMount};
+pub use mount::MountRequest;
 pub use shift::Shift;
 pub use staging::{ObjectLock, Staging};
 pub use store::{Driver, Options, Store};

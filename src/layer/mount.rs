@@ -8,13 +8,14 @@
 //!   driver can read without the layers; a changed file is copied whole anyway, only chown of large files would gain;
 //! - `volatile` only where the caller says that the container ends with its upper directory (`--rm`, builds).
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, Files};
 use super::lower::{self, missing};
 use super::shift::Shift;
-use super::{Driver, Staging, Store, tree};
+use super::{Driver, Staging, Store, fuse, tree};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Explain, Result};
 use crate::base::fs;
@@ -39,34 +40,39 @@ pub struct MountRequest<'a> {
     pub label: Option<&'a str>,
 }
 
-/// A mounted root file system.
-#[derive(Debug)]
-pub struct RootMount {
-    /// The detached mount; closing it unmounts.
-    pub fd: OwnedFd,
-    /// What serves it.
-    pub driver: Driver,
-}
-
 impl Store {
     /// The driver in use: asked for, remembered, or the first that works here, which is then remembered.
     pub fn driver(&self) -> Result<Driver> {
         if let Some(driver) = self.options.driver.or(self.remembered).or(self.driver.get().copied()) {
             return Ok(driver);
         }
-        let driver = if self.try_overlay().is_ok() { Driver::Overlay } else { Driver::Vfs };
+        let better = [Driver::Overlay, Driver::Fuse, Driver::Btrfs];
+        let works = better.into_iter().find(|driver| self.try_driver(*driver).is_ok());
+        let driver = works.unwrap_or(Driver::Vfs); // which works everywhere
         self.remember_driver(driver)?;
         Ok(*self.driver.get_or_init(|| driver))
     }
 
+    /// Does the least that shows whether a driver works here.
+    pub fn try_driver(&self, driver: Driver) -> Result<()> {
+        match driver {
+            Driver::Overlay | Driver::Fuse => self.try_overlay(driver),
+            Driver::Btrfs => self.try_subvolume(),
+            Driver::Vfs => Ok(()),
+        }
+    }
+
     /// Mounts an overlay of nothing, to see whether kernel, user namespace and file system allow it.
-    pub fn try_overlay(&self) -> Result<()> {
+    fn try_overlay(&self, driver: Driver) -> Result<()> {
         let staging = self.stage()?;
         let dir = |name: &str| -> Result<PathBuf> {
             let path = staging.path().join(name);
             fs::create_dir(&path).map(|_| path)
         };
         let (lower, upper, work) = (dir("lower")?, dir("upper")?, dir("work")?);
+        if driver == Driver::Fuse {
+            return fuse::overlay(&[lower], Some((&upper, &work)), 0).map(drop);
+        }
         let options = OverlayOptions {
             lower: &[lower],
             upper: Some((&upper, &work)),
@@ -84,54 +90,56 @@ impl Store {
 
     /// Like [`Store::create_container_dir`], for a container with its own user namespace.
     pub fn create_shifted_dir(&self, dir: &Path, layers: &[Digest], shift: Option<&Shift<'_>>) -> Result<()> {
-        self.create_dir_over(dir, &self.lower_dirs(layers)?, shift)
-    }
-
-    /// Like [`Store::create_shifted_dir`], above trees (lowest first) that need not be layers yet.
-    pub fn create_dir_over(&self, dir: &Path, lowers: &[PathBuf], shift: Option<&Shift<'_>>) -> Result<()> {
-        let name = match self.driver()? {
-            Driver::Overlay => "upper",
-            Driver::Vfs => "rootfs",
-        };
-        let root = dir.join(name);
-        fs::create_dir(&root)?;
-        if name == "rootfs" {
-            for lower in lowers {
-                copy::tree(lower, &root, &Files::Merge(shift))?;
+        let lowers = self.lower_dirs(layers)?;
+        match self.driver()? {
+            Driver::Fuse => {
+                fs::create_dir(&dir.join("work"))?;
+                fs::create_dir(&dir.join("upper"))?;
+                dress(&dir.join("upper"), &lowers, shift)
             }
-        } else {
-            fs::create_dir(&dir.join("work"))?;
+            Driver::Btrfs => {
+                self.snapshot(dir, layers, shift)?;
+                dress(&dir.join("rootfs"), &lowers, shift)
+            }
+            Driver::Overlay | Driver::Vfs => self.create_dir_over(dir, &lowers, shift),
         }
-        let (mode, uid, gid) = lower::root_metadata(lowers)?;
-        let (uid, gid) = shift.map_or(Ok((uid, gid)), |shift| shift.outside(uid, gid))?;
-        let target = fs::open(&root)?;
-        let shown = || format!("set the owner of `{}`", root.display());
-        file::chown(&target, uid, gid).with_context(shown)?;
-        file::chmod(&target, mode).with_context(shown)
     }
 
-    /// Mounts layers, and a container's changes on top of them, detached.
-    pub fn mount(&self, request: &MountRequest<'_>) -> Result<RootMount> {
+    /// Like [`Store::create_shifted_dir`], above trees (lowest first) that need not be layers yet. Without overlay the
+    /// container gets a copy, whose blocks are shared where the file system can.
+    pub fn create_dir_over(&self, dir: &Path, lowers: &[PathBuf], shift: Option<&Shift<'_>>) -> Result<()> {
+        if self.driver()? == Driver::Overlay {
+            fs::create_dir(&dir.join("work"))?;
+            fs::create_dir(&dir.join("upper"))?;
+            return dress(&dir.join("upper"), lowers, shift);
+        }
+        let root = dir.join("rootfs");
+        fs::create_dir(&root)?;
+        lowers.iter().try_for_each(|lower| copy::tree(lower, &root, &Files::Merge(shift)))?;
+        dress(&root, lowers, shift)
+    }
+
+    /// Mounts layers, and a container's changes on top of them, detached: closing the descriptor unmounts.
+    pub fn mount(&self, request: &MountRequest<'_>) -> Result<OwnedFd> {
         let Some(dir) = request.dir else { return self.mount_layers(request) };
         let rootfs = dir.join("rootfs");
         if rootfs.exists() {
-            return bind(&rootfs, request.read_only).map(|fd| RootMount { fd, driver: Driver::Vfs });
+            return bind(&rootfs, request.read_only);
         }
         let (upper, work) = (dir.join("upper"), dir.join("work"));
         if !upper.exists() {
             self.create_shifted_dir(dir, request.layers, request.shift)?;
             return self.mount(request);
         }
-        let fd = match self.mount_overlay(request, Some((&upper, &work))) {
+        match self.mount_overlay(request, Some((&upper, &work))) {
             Err(_) if work.join("work/incompat").exists() => {
                 // A `volatile` mount that did not end cleanly; its container was promised nothing more.
                 tree::remove(&work)?;
                 fs::create_dir(&work)?;
-                self.mount_overlay(request, Some((&upper, &work)))?
+                self.mount_overlay(request, Some((&upper, &work)))
             }
-            other => other?,
-        };
-        Ok(RootMount { fd, driver: Driver::Overlay })
+            other => other,
+        }
     }
 
     /// Mounts trees (lowest first) that need not be layers yet, with the changes in `dir`, which
@@ -151,34 +159,36 @@ impl Store {
     }
 
     /// Layers alone: an overlay without upper directory, or just the one tree.
-    fn mount_layers(&self, request: &MountRequest<'_>) -> Result<RootMount> {
-        let driver = self.driver()?;
-        if request.layers.len() > 1 && driver == Driver::Vfs {
-            return self.mount_copy(request);
+    fn mount_layers(&self, request: &MountRequest<'_>) -> Result<OwnedFd> {
+        match self.driver()? {
+            Driver::Vfs if request.layers.len() > 1 => self.mount_copy(request),
+            Driver::Btrfs if request.layers.len() > 1 => {
+                match self.subvolume(request.layers, request.shift)? {
+                    Some(tree) => bind(&tree, true),
+                    None => self.mount_overlay(request, None),
+                }
+            }
+            _ => self.mount_overlay(&MountRequest { read_only: true, ..*request }, None),
         }
-        let fd = self.mount_overlay(&MountRequest { read_only: true, ..*request }, None)?;
-        Ok(RootMount { fd, driver })
     }
 
     /// Without overlay a read-only view is a copy, kept in the store by its chain of layers.
-    fn mount_copy(&self, request: &MountRequest<'_>) -> Result<RootMount> {
+    fn mount_copy(&self, request: &MountRequest<'_>) -> Result<OwnedFd> {
         let lowers = self.lower_dirs(request.layers)?;
         let Some(top) = request.layers.last() else { return self.mount_layers(request) };
-        let name = request.shift.map_or_else(
-            || lower::chain(request.layers),
-            |shift| lower::chain(&[lower::chain(request.layers), shift.digest()]),
-        );
-        let target = self.dir(top).join("variant").join(format!("flat-{}", name.hex()));
+        let name = lower::chain_name(request.layers, request.shift);
+        let variants = self.home(top)?.join("variant");
+        let target = variants.join(format!("flat-{}", name.hex()));
         if !target.exists() {
             let _lock = self.lock_layer(top)?;
             let staging = Staging::new(&self.root)?;
             lowers
                 .iter()
                 .try_for_each(|lower| copy::tree(lower, staging.path(), &Files::Merge(request.shift)))?;
-            fs::create_dir_all(&self.dir(top).join("variant"))?;
+            fs::create_dir_all(&variants)?;
             staging.commit(&target)?;
         }
-        bind(&target, true).map(|fd| RootMount { fd, driver: Driver::Vfs })
+        bind(&target, true)
     }
 
     fn mount_overlay(&self, request: &MountRequest<'_>, upper: Option<(&Path, &Path)>) -> Result<OwnedFd> {
@@ -190,7 +200,10 @@ impl Store {
         let Some(shift) = request.shift.filter(|shift| !shift.is_identity()) else {
             return self.overlay(&lowers, upper, request);
         };
-        if let Ok(fd) = self.idmapped(&lowers, upper, request, shift) {
+        // A mapped mount is known by its descriptor alone, which the program of the fuse driver does not have.
+        if self.driver()? != Driver::Fuse
+            && let Ok(fd) = self.idmapped(&lowers, upper, request, shift)
+        {
             return Ok(fd);
         }
         let top_first = request.layers.iter().rev();
@@ -205,15 +218,20 @@ impl Store {
         upper: Option<(&Path, &Path)>,
         request: &MountRequest<'_>,
     ) -> Result<OwnedFd> {
-        if let (None, [only]) = (upper, lowers) {
+        let lowers = &each_once(lowers);
+        if let (None, [only]) = (upper, lowers.as_slice()) {
             return bind(only, true);
+        }
+        let attr = if request.read_only { RDONLY } else { 0 };
+        if self.driver()? == Driver::Fuse {
+            return fuse::overlay(lowers, upper, attr);
         }
         let options = OverlayOptions {
             lower: lowers,
             upper,
             userxattr: self.options.rootless,
             extra: &self.overlay_extra(upper.is_some(), request),
-            attr: if request.read_only { RDONLY } else { 0 },
+            attr,
         };
         mount::overlay(&options).hint("`--storage-driver vfs` works where overlayfs does not")
     }
@@ -258,12 +276,12 @@ impl Store {
 
     /// A copy of a layer's tree with shifted owners, made once and kept with the layer.
     fn shifted(&self, layer: &Digest, lower: &Path, shift: &Shift<'_>) -> Result<PathBuf> {
-        let home = self.dir(layer);
-        let name = lower.strip_prefix(&home).unwrap_or(lower).to_string_lossy();
+        let name = lower.strip_prefix(self.dir(layer)).unwrap_or(lower).to_string_lossy();
         let name = lower::chain(&[Digest::of(name.as_bytes()), shift.digest()]);
         if !self.has(layer) {
             return Err(missing(layer));
         }
+        let home = self.home(layer)?;
         let target = home.join("variant").join(name.hex());
         if target.exists() {
             return Ok(target);
@@ -291,6 +309,23 @@ impl Store {
         file::chmod_at(rustix::fs::CWD, &path, 0o755)?;
         Ok(path)
     }
+}
+
+/// Trees (topmost first) without repetitions, which overlayfs refuses (empty layers are all the same one). What a tree
+/// shows further down it shows on top as well.
+fn each_once(trees: &[PathBuf]) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    trees.iter().filter(|tree| seen.insert(*tree)).cloned().collect()
+}
+
+/// Gives a container's tree the mode and the owner that its layers give to the root directory.
+fn dress(root: &Path, lowers: &[PathBuf], shift: Option<&Shift<'_>>) -> Result<()> {
+    let (mode, uid, gid) = lower::root_metadata(lowers)?;
+    let (uid, gid) = shift.map_or(Ok((uid, gid)), |shift| shift.outside(uid, gid))?;
+    let target = fs::open(root)?;
+    let shown = || format!("set the owner of `{}`", root.display());
+    file::chown(&target, uid, gid).with_context(shown)?;
+    file::chmod(&target, mode).with_context(shown)
 }
 
 /// A detached mount of one directory.

@@ -67,12 +67,9 @@ fn both_drivers_show_the_same_image_and_the_same_changes() {
         assert_eq!(store.diff(&layers, &dir).unwrap(), [], "{driver:?}");
         let request = MountRequest { layers: &layers, dir: Some(&dir), ..MountRequest::default() };
         let mounted = store.mount(&request).unwrap();
-        assert_eq!(mounted.driver, driver);
-        let path = std::path::PathBuf::from(format!(
-            "/proc/self/fd/{}",
-            std::os::fd::AsRawFd::as_raw_fd(&mounted.fd)
-        ));
-        let root = RootDir::from_fd(mounted.fd.try_clone().unwrap());
+        let path =
+            std::path::PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&mounted)));
+        let root = RootDir::from_fd(mounted.try_clone().unwrap());
         assert_eq!(read(&root, "usr/bin/tool").unwrap(), b"new");
         assert_eq!(read(&root, "usr/bin/gone"), None);
         assert_eq!(read(&root, "opaque/hidden"), None);
@@ -96,7 +93,7 @@ fn both_drivers_show_the_same_image_and_the_same_changes() {
         let third = store.unpack_new(&mut &commit[..], &|_| {}).unwrap();
         let layers = [layers, vec![third.diff_id]].concat();
         let request = MountRequest { layers: &layers, ..MountRequest::default() };
-        let root = RootDir::from_fd(store.mount(&request).unwrap().fd);
+        let root = RootDir::from_fd(store.mount(&request).unwrap());
         assert_eq!(read(&root, "usr/bin/tool").unwrap(), b"changed");
         assert_eq!((read(&root, "kept"), read(&root, "new/dir/f").unwrap()), (None, b"f".to_vec()));
     }
@@ -112,7 +109,7 @@ fn layers_alone_are_read_only_and_few_or_many() {
     let layers: Vec<Digest> = (0..130).map(|n| add(&sandbox, tar().file(&format!("f{n}"), b"x"))).collect();
     for count in [0, 1, 2, 130] {
         let request = MountRequest { layers: &layers[..count], ..MountRequest::default() };
-        let root = RootDir::from_fd(store.mount(&request).unwrap().fd);
+        let root = RootDir::from_fd(store.mount(&request).unwrap());
         for n in 0..count {
             assert!(root.exists(Path::new(&format!("f{n}"))).unwrap());
         }
@@ -138,7 +135,7 @@ fn owners_are_shifted_without_a_namespace_by_a_copy() {
     store.create_shifted_dir(&dir, &layers, Some(&shift)).unwrap();
     let request =
         MountRequest { layers: &layers, dir: Some(&dir), shift: Some(&shift), ..MountRequest::default() };
-    let root = RootDir::from_fd(store.mount(&request).unwrap().fd);
+    let root = RootDir::from_fd(store.mount(&request).unwrap());
     assert_eq!(root.stat(Path::new("usr/bin/tool")).unwrap().st_uid, 1000);
     assert_eq!(root.stat(Path::new("/")).unwrap().st_gid, 1000);
     assert_eq!(read(&root, "usr/bin/gone"), None);
@@ -187,7 +184,7 @@ fn idmapped_layers_need_no_copy() {
     for count in [1, 2] {
         let request =
             MountRequest { layers: &layers[..count], shift: Some(&shift), ..MountRequest::default() };
-        let root = RootDir::from_fd(store.mount(&request).unwrap().fd);
+        let root = RootDir::from_fd(store.mount(&request).unwrap());
         assert_eq!(root.stat(Path::new("usr/bin/tool")).unwrap().st_uid, 100_000, "{count}");
     }
     let variants = sandbox.dir.join("root/layers").join(layers[0].hex()).join("variant");

@@ -292,7 +292,11 @@ fn store(ops: &Context) -> Result<Store> {
 fn reason(driver: Driver) -> &'static str {
     match driver {
         Driver::Overlay => "the kernel mounts overlays here",
-        Driver::Vfs => "overlay was not asked for or does not work here: every container has a copy",
+        Driver::Fuse => "asked for, or the kernel refuses overlays here and fuse-overlayfs is installed",
+        Driver::Btrfs => {
+            "asked for, or overlays do not work here and the store lies on btrfs: containers are snapshots"
+        }
+        Driver::Vfs => "asked for, or nothing better works here: every container has a copy",
     }
 }
 

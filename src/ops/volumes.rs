@@ -99,11 +99,11 @@ pub fn users(ops: &Ops) -> Result<HashMap<String, Vec<String>>> {
     Ok(users)
 }
 
-/// Removes a volume that the caller knows to be unused; a missing one is fine.
-pub fn remove_unused(ops: &Ops, name: &str) -> Result<()> {
+/// Removes a volume that the caller knows to be unused; a missing one is fine. Gives the bytes that came back.
+pub fn remove_unused(ops: &Ops, name: &str) -> Result<u64> {
     match ops.volumes().remove(name) {
-        Err(error) if is_not_found(&error) => Ok(()),
-        other => other.map(drop),
+        Err(error) if is_not_found(&error) => Ok(0),
+        other => other,
     }
 }
 
@@ -154,8 +154,8 @@ pub fn exists(ops: &Ops, name: &str) -> Result<()> {
     ops.volumes().resolve(name).map(drop).map_err(|error| error.kind(Kind::No))
 }
 
-/// Removes one volume; with `force`, the containers that use it first.
-pub fn remove(ops: &Ops, name: &str, force: bool) -> Result<String> {
+/// Removes one volume; with `force`, the containers that use it first. Gives its name and the bytes that came back.
+pub fn remove(ops: &Ops, name: &str, force: bool) -> Result<(String, u64)> {
     ops.enter_stage()?;
     let store = ops.volumes();
     let name = match store.resolve(name) {
@@ -165,16 +165,17 @@ pub fn remove(ops: &Ops, name: &str, force: bool) -> Result<String> {
         Err(error) => return Err(error.hint(format!("remove it with `volume rm --force {name}`"))),
     };
     let containers = ops.containers()?;
+    let mut freed = 0;
     for container in containers.list()?.iter().filter(|container| uses(&container.config, &name)) {
         if !force {
             let message = format!("volume `{name}` is in use by container `{}`", container.config.name);
             return Err(fail(Kind::InUse, message).hint("remove the container first, or use `--force`"));
         }
         let options = super::container::rm::RmOptions { force: true, ..Default::default() };
-        super::container::rm::remove_one(ops, containers, container, &options)?;
+        freed += super::container::rm::remove_one(ops, containers, container, &options)?;
     }
-    store.remove(&name)?;
-    Ok(name)
+    freed += store.remove(&name)?;
+    Ok((name, freed))
 }
 
 /// What `volume prune` removed.

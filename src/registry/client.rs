@@ -275,10 +275,15 @@ impl Session {
         }
     }
 
-    /// Sends a request whose body can be sent only once; the token must be at hand from an earlier request.
+    /// Sends a request whose body can be sent only once; the token must be at hand from an earlier request. After a 401
+    /// the next request has a new one.
     pub(super) fn send_stream(&self, request: Request<'_>, scopes: &[String]) -> Result<Response> {
         let authorization = self.authorization(scopes)?;
-        self.exchange(request, authorization.as_deref())
+        let response = self.exchange(request, authorization.as_deref())?;
+        if response.status == 401 && response.url.same_origin(&self.host.base) {
+            self.note_challenge(Challenge::read(&response.headers, &response.url)?, scopes);
+        }
+        Ok(response)
     }
 
     fn send_once<'a>(&self, make: &impl Fn() -> Request<'a>, scopes: &[String]) -> Result<Response> {

@@ -3,7 +3,7 @@
 //! Nothing here knows a store: manifests come back as bytes, blobs as readers that verify themselves.
 //!
 //! ```text
-//! client     sessions: authentication, retries, the places of a name (fetch, blob, push say what is asked)
+//! client     sessions: authentication, retries, the places of a name (fetch, blob, push, upload say what is asked)
 //! transport  one exchange with its redirects; connections, TLS, proxies; the only user of ureq
 //! token      challenges and bearer tokens        auth      where credentials are kept
 //! config     registries.conf, short names        endpoint  mirrors, rewritten names
@@ -28,6 +28,7 @@ mod retry;
 mod tls;
 mod token;
 mod transport;
+mod upload;
 mod url;
 
 pub use auth::Credentials;
@@ -40,6 +41,7 @@ pub use fetch::{Fetched, FetchedImage, Head, not_found};
 pub use platform::Platform;
 pub use push::{Open, Pushed};
 pub use reference::Reference;
+pub use upload::{Grow, Growing, Grown};
 
 #[cfg(test)]
 mod tests;

@@ -183,6 +183,8 @@ pub fn ignore_signal(signal: i32) {
 
 /// Sends a signal to this process with its default action, which for most ends it here; a stop signal returns
 /// once the process was continued.
+///
+/// It goes to this very thread: `kill` may pick another one, and this one would run on until that is scheduled.
 pub fn die_of(signal: i32) {
     let before = set_action(signal, libc::SIG_DFL);
     // SAFETY: plain calls on this process with valid values; the signal is unblocked so that it acts at once.
@@ -191,7 +193,7 @@ pub fn die_of(signal: i32) {
         libc::sigemptyset(&mut set);
         libc::sigaddset(&mut set, signal);
         libc::sigprocmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
-        libc::kill(libc::getpid(), signal);
+        libc::raise(signal);
         if let Some(before) = before {
             libc::sigaction(signal, &before, std::ptr::null_mut());
         }

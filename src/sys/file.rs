@@ -288,6 +288,16 @@ pub fn list(dir: impl AsFd) -> io::Result<Vec<Name>> {
     Ok(names)
 }
 
+/// Lets the programs that this process starts from now on have the descriptor.
+pub fn inherit(fd: impl AsFd) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?)
+}
+
+/// A file in memory (`memfd_create(2)`); the name is for `/proc/PID/fd` alone.
+pub fn memory_file(name: &str) -> io::Result<OwnedFd> {
+    Ok(fs::memfd_create(name, fs::MemfdFlags::CLOEXEC)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 
 pub mod alloc;
 pub mod bpf;
+pub mod btrfs;
 pub mod caps;
 pub mod event;
 pub mod file;

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::termios::{OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 
 use crate::base::error::{Context, Result};
@@ -79,7 +79,12 @@ fn make_raw(terminal: &OwnedFd, before: &Termios) -> Result<()> {
     // The line discipline of the container's own terminal makes newlines; ours must not add to them, which is
     // what cfmakeraw's cleared OPOST says already. Stated here since a staircase on screen is how it shows.
     raw.output_modes.remove(OutputModes::OPOST);
-    tcsetattr(terminal, OptionalActions::Drain, &raw).context("make the terminal raw")
+    set_mode(terminal, &raw).context("make the terminal raw")
+}
+
+/// Waiting for output to drain can be interrupted by a signal; the mode must be set all the same.
+fn set_mode(terminal: &OwnedFd, mode: &Termios) -> rustix::io::Result<()> {
+    retry_on_intr(|| tcsetattr(terminal, OptionalActions::Drain, mode))
 }
 
 fn restore() {
@@ -87,7 +92,7 @@ fn restore() {
     if let Ok(slot) = RAW.try_lock()
         && let Some(saved) = slot.as_ref()
     {
-        let _ = tcsetattr(&saved.terminal, OptionalActions::Drain, &saved.before); // nobody left to tell
+        let _ = set_mode(&saved.terminal, &saved.before); // nobody left to tell
     }
 }
 

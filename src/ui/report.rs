@@ -19,12 +19,13 @@ pub fn one<T: Serialize>(out: &Printer, format: &str, record: &T) -> Result<()> 
         return json::print(out, record);
     }
     let template = Template::parse(format)?;
-    out.line(&template.render(record)?)
+    out.text(&(template.render(record)? + template.line_end()))
 }
 
 /// Prints one document by a template.
 pub fn one_document(out: &Printer, format: &str, document: &serde_json::Value) -> Result<()> {
-    out.line(&Template::parse(format)?.render_json(document)?)
+    let template = Template::parse(format)?;
+    out.text(&(template.render_json(document)? + template.line_end()))
 }
 
 /// Prints documents as `inspect` does: a JSON list, or each by the template.
@@ -33,7 +34,8 @@ pub fn documents(out: &Printer, format: Option<&str>, documents: &[serde_json::V
         None | Some("json") => json::print(out, documents),
         Some(format) => {
             let template = Template::parse(format)?;
-            documents.iter().try_for_each(|document| out.line(&template.render_json(document)?))
+            let end = template.line_end();
+            documents.iter().try_for_each(|document| out.text(&(template.render_json(document)? + end)))
         }
     }
 }
@@ -51,13 +53,36 @@ pub fn listing<R: Row>(
     match format.map(str::trim_start) {
         None | Some("" | "table") => tabular(out, columns, heading, rows),
         Some(format) => match format.strip_prefix("table ") {
-            Some(columns) => tabular(out, columns.trim_start(), heading, rows),
+            Some(columns) => tabular(out, &tabbed(columns.trim()), heading, rows),
+            // As with Podman, who ranges over the rows decides everything between them.
+            None if ranges_itself(format) => out.text(&Template::parse(format)?.render(rows)?),
             None => {
                 let template = Template::parse(format)?;
-                rows.iter().try_for_each(|row| out.line(&template.render(row)?))
+                rows.iter().try_for_each(|row| out.text(&(template.render(row)? + template.line_end())))
             }
         },
     }
+}
+
+fn ranges_itself(format: &str) -> bool {
+    let inside = format.strip_prefix("{{").map(|rest| rest.trim_start_matches(['-', ' ']));
+    inside.is_some_and(|rest| rest.starts_with("range .}}") || rest.starts_with("range . "))
+}
+
+/// Blanks between the columns of a table are tabs; those inside of `{{…}}` stay.
+fn tabbed(columns: &str) -> String {
+    let mut inside = false;
+    let mut before = ' ';
+    let swap = |letter: char| {
+        inside = match (before, letter) {
+            ('{', '{') => true,
+            ('}', '}') => false,
+            _ => inside,
+        };
+        before = letter;
+        if letter == ' ' && !inside { '\t' } else { letter }
+    };
+    columns.chars().map(swap).collect()
 }
 
 fn tabular<R: Row>(out: &Printer, columns: &str, heading: bool, rows: &[R]) -> Result<()> {
@@ -100,6 +125,13 @@ mod tests {
     fn headings_follow_the_fields_of_the_template() {
         let text = template::heading("{{.Names}}\\t{{json .ID}}", Thing::HEADINGS).unwrap();
         assert_eq!(text, "NAMES\tTHING ID");
+    }
+
+    #[test]
+    fn blanks_between_columns_are_tabs() {
+        assert_eq!(tabbed("{{.A}} {{pad .B 1 2}}\t{{.C}}"), "{{.A}}\t{{pad .B 1 2}}\t{{.C}}");
+        assert!(ranges_itself("{{range .}}{{.ID}}{{end}}") && ranges_itself("{{- range . -}}x{{end}}"));
+        assert!(!ranges_itself("{{range .Names}}{{.}}{{end}}"));
     }
 
     #[test]

@@ -139,3 +139,46 @@ fn whiteouts_links_and_odd_names_survive() {
         assert_eq!(out, "/d:\n\n/o:\nnew\n4755 0\n640 1000\noddlong", "{driver}");
     }
 }
+
+#[test]
+fn templates_tell_what_images_share_and_who_uses_them() {
+    let sandbox = Sandbox::with_busybox();
+    sandbox.line("create --name c busybox true").ok();
+    sandbox.dhow(["commit", "-q", "-m", "a message", "--change", "LABEL k=v", "c", "child"]).ok();
+    let fields = |image: &str, format: &str| sandbox.dhow(["images", "--format", format, image]).ok();
+    let sizes = fields("child", "{{.SharedSize}} {{.UniqueSize}} {{.Containers}} {{.Labels.k}}");
+    let shared = fields("busybox", "{{.Size}}");
+    assert_eq!(sizes, format!("{} 0B 0 v\n", shared.trim()));
+    assert_eq!(fields("busybox", "{{.Containers}} {{.UniqueSize}}\\n"), "1 0B\n");
+    let id = fields("busybox", "{{.Id}}").trim().to_owned();
+    assert_eq!(fields("child", "{{.ParentId}}").trim(), id);
+    let json: serde_json::Value =
+        serde_json::from_str(&sandbox.line("images --format json child").ok()).unwrap();
+    assert_eq!((&json[0]["Labels"]["k"], &json[0]["ParentId"]), (&"v".into(), &id.as_str().into()));
+    let table = sandbox.dhow(["images", "--format", "table {{.Repository}} {{.Tag}}"]).ok();
+    assert!(table.starts_with("REPOSITORY          TAG\n"), "{table}");
+    assert_eq!(sandbox.dhow(["images", "--format", "{{range .}}<{{.Tag}}>{{end}}"]).ok(), "<latest><latest>");
+    let steps = sandbox.line("history -q --no-trunc child").ok();
+    assert_eq!(steps.lines().nth(1), Some(id.as_str()), "the step that made the parent has its id: {steps}");
+    let json: serde_json::Value =
+        serde_json::from_str(&sandbox.line("history --format json child").ok()).unwrap();
+    assert_eq!(json[0]["comment"], "a message");
+}
+
+#[test]
+fn an_order_by_name_sorts_names_not_images() {
+    let sandbox = Sandbox::with_busybox();
+    sandbox.line("tag busybox zebra:1 ant:9").ok();
+    sandbox.line("commit -q").arg(sandbox.line("create busybox true").ok().trim()).arg("mole:5").ok();
+    let order =
+        |key: &str| sandbox.dhow(["images", "--sort", key, "--format", "{{.Repository}}:{{.Tag}}"]).ok();
+    assert_eq!(
+        order("repository"),
+        "localhost/ant:9\nlocalhost/busybox:latest\nlocalhost/mole:5\nlocalhost/zebra:1\n"
+    );
+    assert_eq!(
+        order("tag"),
+        "localhost/zebra:1\nlocalhost/mole:5\nlocalhost/ant:9\nlocalhost/busybox:latest\n"
+    );
+    sandbox.line("rmi").arg(sandbox.line("images -q ant").ok().trim()).fails(125);
+}

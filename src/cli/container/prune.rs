@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::base::error::Result;
-use crate::base::units;
+use crate::cli::reclaimed;
 use crate::cli::session::Session;
 use crate::ops::container::rm::prune;
 use crate::ui::{printer, prompt};
@@ -30,11 +30,7 @@ impl ContainerPruneArgs {
         }
         session.ops()?.enter_stage()?;
         let pruned = prune(session.ops()?, &self.filter)?;
-        if !pruned.ids.is_empty() {
-            session.out.line("Deleted Containers:")?;
-            pruned.ids.iter().try_for_each(|id| session.out.line(id))?;
-            session.out.line("")?;
-        }
-        session.out.line(&format!("Total reclaimed space: {}", units::human(pruned.freed)))
+        reclaimed::print_list(session, "Deleted Containers", &pruned.ids)?;
+        reclaimed::print(session, pruned.freed)
     }
 }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::base::error::{Collected, Explain, Kind, Result, fail};
 use crate::cli::names;
+use crate::cli::reclaimed;
 use crate::cli::session::Session;
 use crate::ops::container::select::{Done, Selection};
 use crate::ops::context::Context;
@@ -72,9 +73,12 @@ fn print_lines<T>(
     Ok(failed)
 }
 
-/// [`print_names`] for commands that remove, which have exit codes of their own.
-pub fn print_removed(session: &Session, done: Vec<Done<()>>) -> Result<()> {
-    print_lines(session, done, |name, ()| name.to_owned())?.finish_removal()
+/// [`print_names`] for commands that remove, which have exit codes of their own and say how much space came back.
+pub fn print_removed(session: &Session, done: Vec<Done<u64>>) -> Result<()> {
+    let freed = done.iter().filter_map(|one| one.result.as_ref().ok()).sum();
+    let failed = print_lines(session, done, |name, _| name.to_owned())?;
+    reclaimed::tell(freed);
+    failed.finish_removal()
 }
 
 /// Prints the word that chose each container.

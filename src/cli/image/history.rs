@@ -2,14 +2,15 @@
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::base::error::Result;
+use crate::base::error::{Context, Result};
 use crate::base::{id, time, units};
 use crate::cli::format::{ago, created_at};
 use crate::cli::session::Session;
 use crate::cli::values::go_bool;
 use crate::cli::{names, refuse};
-use crate::ops::image::{HistoryEntry, history};
+use crate::ops::image::{HistoryEntry, MISSING, history};
 use crate::ui::json;
 use crate::ui::report::{self, Row};
 
@@ -77,7 +78,9 @@ impl HistoryArgs {
         }
         let entries = history(session.ops()?, &self.image)?;
         match self.format.as_deref() {
-            Some("json") => json::print(&session.out, &entries),
+            Some("json") => {
+                json::print(&session.out, &entries.iter().map(document).collect::<Result<Vec<_>>>()?)
+            }
             None if self.quiet => {
                 entries.iter().try_for_each(|entry| session.out.line(&step_id(entry, self.no_trunc)))
             }
@@ -103,12 +106,17 @@ impl HistoryArgs {
     }
 }
 
+/// A step as Podman prints it: the time twice, exact and to the second.
+fn document(entry: &HistoryEntry) -> Result<Value> {
+    let mut document = serde_json::to_value(entry).context("encode the history")?;
+    let second = jiff::Timestamp::from_second(entry.created.as_second()).unwrap_or(entry.created);
+    document["Created"] = Value::String(time::rfc3339(second));
+    Ok(document)
+}
+
 fn step_id(entry: &HistoryEntry, whole: bool) -> String {
-    match &entry.id {
-        Some(id) if whole => id.as_str().to_owned(),
-        Some(id) => id::short(id.hex()).to_owned(),
-        None => "<missing>".into(),
-    }
+    let digits = if whole || entry.id == MISSING { &entry.id } else { id::short(&entry.id) };
+    digits.to_owned()
 }
 
 /// Tabs become blanks: they would make columns.

@@ -6,7 +6,7 @@ use super::ls_row::{ImageRow, rows};
 use crate::base::error::{Result, render};
 use crate::cli::session::Session;
 use crate::cli::{names, refuse};
-use crate::ops::image::{Filter, ListOptions, Listed, Sort, list};
+use crate::ops::image::{Detail, Filter, ListOptions, Listed, Sort, list};
 use crate::ui::{json, report};
 
 /// List images
@@ -53,12 +53,32 @@ impl ImageLsArgs {
             return Err(refuse::flag_error("--tree", "dhow images"));
         }
         let filters = self.filter.iter().map(|text| Filter::parse(text)).collect::<Result<_>>()?;
-        let options = ListOptions { all: self.all, filters, names: self.names.clone(), sort: self.sort };
+        let options = ListOptions {
+            all: self.all,
+            filters,
+            names: self.names.clone(),
+            sort: self.sort,
+            detail: self.detail(),
+        };
         let (listed, damaged) = list(session.ops()?, &options)?;
         for image in &damaged {
             session.warn(&format!("image `{}` is damaged: {}", image.id.hex(), render(&image.error)));
         }
         self.show(session, &listed)
+    }
+
+    /// What the format speaks of: the rest need not be looked up.
+    fn detail(&self) -> Detail {
+        let format = self.format.as_deref().unwrap_or_default();
+        if format == "json" || format.contains("json .}}") {
+            return Detail::ALL;
+        }
+        let sizes = ["SharedSize", "UniqueSize"];
+        Detail {
+            containers: format.contains("Containers"),
+            shares: sizes.iter().any(|field| format.contains(field)),
+            parents: format.contains("ParentId"),
+        }
     }
 
     fn show(&self, session: &Session, listed: &[Listed]) -> Result<()> {
@@ -68,7 +88,14 @@ impl ImageLsArgs {
             }
             None if self.quiet => self.show_ids(session, listed),
             format => {
-                let rows: Vec<ImageRow> = rows(listed, self.no_trunc);
+                let labels = format.is_some_and(|format| format.contains("Label") || format.contains("json"));
+                let mut rows: Vec<ImageRow<'_>> = rows(listed, self.no_trunc, labels);
+                match self.sort {
+                    // An image has a row a name, and the names are what these two sort.
+                    Sort::Repository => rows.sort_by(|a, b| a.name_key().cmp(&b.name_key())),
+                    Sort::Tag => rows.sort_by(|a, b| a.tag_key().cmp(&b.tag_key())),
+                    Sort::Created | Sort::Id | Sort::Size => {}
+                }
                 report::listing(&session.out, format, &self.columns(), !self.noheading, &rows)
             }
         }

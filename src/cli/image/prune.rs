@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::rm::print;
 use crate::base::error::Result;
+use crate::cli::reclaimed;
 use crate::cli::session::Session;
 use crate::ops::image::{Filter, PruneOptions, prune};
 use crate::ui::{printer, prompt};
@@ -35,6 +36,8 @@ impl ImagePruneArgs {
         }
         let ops = session.ops()?;
         ops.enter_stage()?;
-        print(session, &prune(ops, &PruneOptions { all: self.all, filters })?)
+        let removed = prune(ops, &PruneOptions { all: self.all, filters })?;
+        print(session, &removed)?;
+        reclaimed::print(session, removed.freed)
     }
 }

@@ -3,9 +3,8 @@
 use clap::Args;
 
 use crate::base::error::{Collected, Error, Kind, Result, fail};
-use crate::base::units;
 use crate::cli::session::Session;
-use crate::cli::{names, refuse};
+use crate::cli::{names, reclaimed, refuse};
 use crate::ops::container::rm::{RmOptions, rm};
 use crate::ops::container::select::Selection;
 use crate::ops::context::Context;
@@ -52,6 +51,9 @@ impl ImageRmArgs {
         ops.enter_stage()?;
         let (removed, outcome) = remove(ops, &self.images, &options, &remove_container);
         print(session, &removed)?;
+        if removed.freed > 0 {
+            reclaimed::print(session, removed.freed)?;
+        }
         session.out.flush()?;
         outcome
     }
@@ -63,22 +65,18 @@ fn wrong_choice(all: bool) -> Error {
 }
 
 /// `--force` takes the containers of an image too.
-fn remove_container(ops: &Context, id: &str) -> Result<()> {
+fn remove_container(ops: &Context, id: &str) -> Result<u64> {
     let options =
         RmOptions { select: Selection::one(id), force: true, time: Some(0), ..RmOptions::default() };
-    let mut failed = Collected::default();
+    let (mut failed, mut freed) = (Collected::default(), 0);
     for done in rm(ops, &options)? {
-        failed.note(done.result);
+        freed += failed.note(done.result).unwrap_or(0);
     }
-    failed.finish()
+    failed.finish().map(|()| freed)
 }
 
-/// Prints what went, and how much space it gave back.
+/// Prints what went.
 pub(super) fn print(session: &Session, removed: &Removed) -> Result<()> {
     removed.untagged.iter().try_for_each(|name| session.out.line(&format!("Untagged: {name}")))?;
-    removed.deleted.iter().try_for_each(|id| session.out.line(&format!("Deleted: {id}")))?;
-    match removed.freed {
-        0 => Ok(()),
-        freed => session.out.line(&format!("Total reclaimed space: {}", units::human(freed))),
-    }
+    removed.deleted.iter().try_for_each(|id| session.out.line(&format!("Deleted: {id}")))
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::base::error::Result;
-use crate::base::units;
+use crate::cli::reclaimed;
 use crate::cli::session::Session;
 use crate::ops::system::{SystemPrune, prune};
 use crate::ui::{printer, prompt};
@@ -40,19 +40,10 @@ impl SystemPruneArgs {
         }
         let options = SystemPrune { all: self.all, volumes: self.volumes, filters: self.filter };
         let pruned = prune(session.ops()?, &options)?;
-        let images = pruned.images.iter().map(|id| id.hex().to_owned()).collect();
-        for (title, names) in [
-            ("Deleted Containers", pruned.containers),
-            ("Deleted Volumes", pruned.volumes),
-            ("Deleted Images", images),
-        ] {
-            let names: Vec<String> = names;
-            if !names.is_empty() {
-                session.out.line(&format!("{title}:"))?;
-                names.iter().try_for_each(|name| session.out.line(name))?;
-                session.out.line("")?;
-            }
-        }
-        session.out.line(&format!("Total reclaimed space: {}", units::human(pruned.freed)))
+        let images: Vec<String> = pruned.images.iter().map(|id| id.hex().to_owned()).collect();
+        reclaimed::print_list(session, "Deleted Containers", &pruned.containers)?;
+        reclaimed::print_list(session, "Deleted Volumes", &pruned.volumes)?;
+        reclaimed::print_list(session, "Deleted Images", &images)?;
+        reclaimed::print(session, pruned.freed)
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::base::error::Result;
-use crate::base::units;
+use crate::cli::reclaimed;
 use crate::cli::session::Session;
 use crate::ops::volumes::{list, prune};
 use crate::ui::{printer, prompt};
@@ -43,11 +43,7 @@ impl VolumePruneArgs {
             }
         }
         let pruned = prune(ops, &self.filter, self.all)?;
-        if !pruned.names.is_empty() {
-            session.out.line("Deleted Volumes:")?;
-            pruned.names.iter().try_for_each(|name| session.out.line(name))?;
-            session.out.line("")?;
-        }
-        session.out.line(&format!("Total reclaimed space: {}", units::human(pruned.freed)))
+        reclaimed::print_list(session, "Deleted Volumes", &pruned.names)?;
+        reclaimed::print(session, pruned.freed)
     }
 }

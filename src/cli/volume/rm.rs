@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::base::error::{Collected, Kind, Result, fail, is_not_found};
 use crate::cli::names;
+use crate::cli::reclaimed;
 use crate::cli::session::Session;
 use crate::ops::volumes::{list, remove};
 
@@ -38,15 +39,19 @@ impl VolumeRmArgs {
             true => list(ops, &[])?.0.into_iter().map(|one| one.volume.name).collect(),
             false => self.names,
         };
-        let mut failed = Collected::default();
+        let (mut failed, mut all_freed) = (Collected::default(), 0);
         for name in &names {
             match remove(ops, name, self.force) {
-                Ok(name) => session.out.line(&name)?,
+                Ok((name, freed)) => {
+                    all_freed += freed;
+                    session.out.line(&name)?;
+                }
                 Err(error) if self.force && is_not_found(&error) => {}
                 Err(error) => drop(failed.note::<()>(Err(error))),
             }
         }
         session.out.flush()?;
+        reclaimed::tell(all_freed);
         failed.finish_removal()
     }
 }

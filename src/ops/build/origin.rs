@@ -79,7 +79,7 @@ impl Named {
             Named::Layers { called, layers } => (called, layers),
         };
         let request = MountRequest { layers: &layers, ..MountRequest::default() };
-        let mount = stage.job.ops.layers()?.mount(&request).with_context(|| format!("open {called}"))?.fd;
+        let mount = stage.job.ops.layers()?.mount(&request).with_context(|| format!("open {called}"))?;
         let root = RootDir::from_fd(mount.try_clone().context("duplicate a descriptor")?);
         Ok(Tree { root, called, ignore: None, layers, mount: Some(mount), lasting: false })
     }

@@ -1,7 +1,7 @@
 //! `--output`: what becomes of the result beside an image of the store.
 
 use std::io::{BufWriter, IsTerminal, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, Destination, PlaceOptions, Times};
@@ -13,7 +13,7 @@ use crate::base::words::csv_fields;
 use crate::dockerfile::action::TransferSource;
 use crate::dockerfile::ignore::Ignore;
 use crate::image::archive::Format;
-use crate::layer::{MountRequest, RootMount, TreeTar};
+use crate::layer::{MountRequest, TreeTar};
 use crate::ops::context::Context as Ops;
 use crate::ops::image::{self, SaveOptions};
 use crate::ops::progress::Progress;
@@ -146,7 +146,7 @@ impl Output {
 }
 
 /// Mounts the image read-only.
-fn mount(ops: &Ops, id: &Digest) -> Result<RootMount> {
+fn mount(ops: &Ops, id: &Digest) -> Result<OwnedFd> {
     let image = ops.images().get(id)?;
     ops.layers()?.mount(&MountRequest { layers: &image.layers, ..MountRequest::default() })
 }
@@ -156,7 +156,7 @@ fn local(ops: &Ops, id: &Digest, dir: &Path) -> Result<()> {
     let mounted = mount(ops, id)?;
     fs::create_dir_all_with(dir, 0o777)?;
     let to = RootDir::open(dir).with_context(|| format!("open `{}`", dir.display()))?;
-    let origin = RootDir::from_fd(mounted.fd.try_clone().context("duplicate a descriptor")?);
+    let origin = RootDir::from_fd(mounted.try_clone().context("duplicate a descriptor")?);
     let sources = [TransferSource::Path("/".into())];
     let exclude = Ignore::default();
     let request = copy::Request {
@@ -181,7 +181,7 @@ fn local(ops: &Ops, id: &Digest, dir: &Path) -> Result<()> {
 /// Writes the root file system as a tar.
 fn tar(ops: &Ops, id: &Digest, out: &mut dyn Write) -> Result<()> {
     let mounted = mount(ops, id)?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", mounted.fd.as_fd().as_raw_fd()));
+    let path = PathBuf::from(format!("/proc/self/fd/{}", mounted.as_fd().as_raw_fd()));
     let mut tar = TreeTar::new(&path, None, out)?;
     tar.everything(&|_| true)?;
     tar.finish()

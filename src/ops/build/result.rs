@@ -79,7 +79,7 @@ fn squash(job: &Job<'_>, config: &mut Config, inherited: (usize, usize)) -> Resu
     let added = config.rootfs.diff_ids.len() - layers;
     if added > 1 || (all && added == 1) {
         let request = MountRequest { layers: &config.rootfs.diff_ids, ..MountRequest::default() };
-        let mounted = store.mount(&request)?.fd;
+        let mounted = store.mount(&request)?;
         let top = PathBuf::from(format!("/proc/self/fd/{}", mounted.as_raw_fd()));
         let below = store.lower_dirs(&config.rootfs.diff_ids[..layers])?;
         let layer = store.squash(&below, Path::new(&top), job.times).context("squash the layers")?;

@@ -207,7 +207,7 @@ pub fn write_root(ops: &Ops, container: &Container, out: &mut dyn Write) -> Resu
 fn view(ops: &Ops, container: &Container, request: &MountRequest<'_>) -> Result<OwnedFd> {
     let upper = container.dir.join("upper");
     if Alive::find(ops.containers()?, container)?.is_none() || !upper.exists() {
-        return Ok(ops.layers()?.mount(request)?.fd);
+        return ops.layers()?.mount(request);
     }
     let mut lower = vec![upper];
     lower.extend(ops.layers()?.lower_dirs(request.layers)?.into_iter().rev());

@@ -138,7 +138,9 @@ fn replace(ops: &Ops, name: &str) -> Result<()> {
     let Some(id) = store.owner_of(name)? else { return Ok(()) };
     let old = store.get(&id)?;
     let options = RmOptions { force: true, volumes: true, time: Some(10), ..RmOptions::default() };
-    rm::remove_one(ops, store, &old, &options).with_context(|| format!("replace container `{name}`"))
+    rm::remove_one(ops, store, &old, &options)
+        .map(drop)
+        .with_context(|| format!("replace container `{name}`"))
 }
 
 fn commit(ops: &Ops, mut config: crate::container::record::Config, warnings: Vec<String>) -> Result<Made> {

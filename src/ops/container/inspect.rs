@@ -123,7 +123,7 @@ fn graph_driver(ops: &Ops, container: &Container) -> Result<Value> {
     }
     let own = |name: &str| container.dir.join(name).display().to_string();
     let data = match layers.driver()?.name() {
-        "vfs" => json!({"RootDir": own("rootfs")}),
+        "vfs" | "btrfs" => json!({"RootDir": own("rootfs")}),
         _ => json!({"LowerDir": lower.join(":"), "UpperDir": own("upper"), "WorkDir": own("work")}),
     };
     Ok(json!({"Name": layers.driver()?.name(), "Data": data}))

@@ -113,7 +113,7 @@ fn root_file_system(ops: &Ops, container: &Container, shifted: &Shifted) -> Resu
                 ..MountRequest::default()
             };
             layers.sync_if_needed(&rootfs.layers)?;
-            Ok(layers.mount(&request)?.fd)
+            layers.mount(&request)
         }
     }
 }
@@ -255,7 +255,7 @@ fn source_of(ops: &Ops, container: &Container, prepared: &Prepared, source: &Sou
                 read_only: *read_only,
                 ..MountRequest::default()
             };
-            let mounted = ops.layers()?.mount(&request)?.fd;
+            let mounted = ops.layers()?.mount(&request)?;
             match subpath {
                 Some(path) => part_of(mounted, path),
                 None => Ok(mounted),

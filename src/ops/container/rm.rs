@@ -28,8 +28,8 @@ pub struct RmOptions {
     pub depend: bool,
 }
 
-/// Removes containers.
-pub fn rm(ops: &Ops, options: &RmOptions) -> Result<Vec<Done<()>>> {
+/// Removes containers; each result is the bytes that came back.
+pub fn rm(ops: &Ops, options: &RmOptions) -> Result<Vec<Done<u64>>> {
     ops.enter_stage()?;
     let store = ops.containers()?;
     sweep_leftovers(store)?;
@@ -48,7 +48,7 @@ pub fn rm(ops: &Ops, options: &RmOptions) -> Result<Vec<Done<()>>> {
 }
 
 /// A name that resolves to an unreadable record can only be removed by force.
-fn damaged(ops: &Ops, store: &Store, name: String, error: Error, options: &RmOptions) -> Done<()> {
+fn damaged(ops: &Ops, store: &Store, name: String, error: Error, options: &RmOptions) -> Done<u64> {
     let result = match store.resolve_id(&name) {
         Ok(id) if options.force => discard(ops, store, &id),
         Ok(_) => Err(error.hint(format!("remove it with `rm --force {name}`"))),
@@ -62,7 +62,7 @@ fn remove_with_dependents(
     store: &Store,
     container: &Container,
     options: &RmOptions,
-) -> Result<()> {
+) -> Result<u64> {
     let id = &container.config.id;
     let dependents: Vec<Container> =
         store.list()?.into_iter().filter(|c| c.config.depends.contains(id)).collect();
@@ -72,14 +72,16 @@ fn remove_with_dependents(
             format!("container `{}` has dependent containers: {}", container.config.name, names.join(", "));
         return Err(fail(Kind::Failed, message).hint("remove those first, or use `--depend`"));
     }
+    let mut freed = 0;
     for dependent in &dependents {
-        remove_with_dependents(ops, store, dependent, options)?;
+        freed += remove_with_dependents(ops, store, dependent, options)?;
     }
-    remove_one(ops, store, container, options)
+    Ok(freed + remove_one(ops, store, container, options)?)
 }
 
-/// Removes one container: ends it if that was asked for, then its record, files and anonymous volumes.
-pub fn remove_one(ops: &Ops, store: &Store, container: &Container, options: &RmOptions) -> Result<()> {
+/// Removes one container: ends it if that was asked for, then its record, files and anonymous volumes. Gives the bytes
+/// that came back.
+pub fn remove_one(ops: &Ops, store: &Store, container: &Container, options: &RmOptions) -> Result<u64> {
     let mut container = container.clone();
     let id = container.config.id.clone();
     if Alive::find(store, &container)?.is_some() || container.is_alive() {
@@ -89,14 +91,15 @@ pub fn remove_one(ops: &Ops, store: &Store, container: &Container, options: &RmO
         stop::stop_one(store, &container, None, if waits { Some(0) } else { options.time })?;
     }
     if !store.dir(&id).exists() {
-        return Ok(()); // `--rm`: its supervisor was quicker
+        return Ok(0); // `--rm`: its supervisor was quicker
     }
     let _held = store.lock(&id)?;
     if !store.dir(&id).exists() {
-        return Ok(());
+        return Ok(0);
     }
     alive::sweep(store, &mut container)?;
-    remove_record(ops, store, &container.config, options.volumes)
+    let freed = usage::size(&store.dir(&id)).unwrap_or(0); // what cannot be measured is removed all the same
+    Ok(freed + remove_record(ops, store, &container.config, options.volumes)?)
 }
 
 fn refuse_running(container: &Container, force: bool) -> Result<()> {
@@ -108,8 +111,9 @@ fn refuse_running(container: &Container, force: bool) -> Result<()> {
     Err(fail(Kind::InUse, message).hint("stop it first, or use `--force`"))
 }
 
-/// The last steps, for whoever holds the container's lock: the record goes first, by one rename.
-pub fn remove_record(ops: &Ops, store: &Store, config: &Config, with_volumes: bool) -> Result<()> {
+/// The last steps, for whoever holds the container's lock: the record goes first, by one rename. Gives the bytes of the
+/// volumes that went with it.
+pub fn remove_record(ops: &Ops, store: &Store, config: &Config, with_volumes: bool) -> Result<u64> {
     let doomed = store.remove(&config.id)?;
     let mut all = Collected::default();
     all.note(tree::remove(&doomed).context("remove the container's files"));
@@ -117,39 +121,41 @@ pub fn remove_record(ops: &Ops, store: &Store, config: &Config, with_volumes: bo
     if let Some(path) = &config.cid_file {
         all.note(fs::remove_file(path));
     }
+    let mut freed = 0;
     if with_volumes || config.auto_remove {
-        all.note(remove_anonymous_volumes(ops, store, config));
+        freed = all.note(remove_anonymous_volumes(ops, store, config)).unwrap_or(0);
     }
-    all.finish()
+    all.finish().map(|()| freed)
 }
 
-fn remove_anonymous_volumes(ops: &Ops, store: &Store, config: &Config) -> Result<()> {
+fn remove_anonymous_volumes(ops: &Ops, store: &Store, config: &Config) -> Result<u64> {
     let anonymous = config.mounts.iter().filter_map(|mount| match &mount.source {
         MountSource::Volume { name, anonymous: true } => Some(name.as_str()),
         _ => None,
     });
     let names: Vec<&str> = anonymous.collect();
     if names.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let others = store.list()?; // `--volumes-from` may have lent them out
-    let mut all = Collected::default();
+    let (mut all, mut freed) = (Collected::default(), 0);
     for name in names {
         if !others.iter().any(|other| volumes::uses(&other.config, name)) {
-            all.note(volumes::remove_unused(ops, name));
+            freed += all.note(volumes::remove_unused(ops, name)).unwrap_or(0);
         }
     }
-    all.finish()
+    all.finish().map(|()| freed)
 }
 
 /// Removes a container whose record cannot be read: files only, nothing is known of it.
-fn discard(ops: &Ops, store: &Store, id: &str) -> Result<()> {
+fn discard(ops: &Ops, store: &Store, id: &str) -> Result<u64> {
     let config = Config { id: id.to_owned(), ..Config::default() };
     let mut container =
         Container { dir: store.dir(id), config, state: crate::container::record::State::default() };
     let _held = store.lock(id)?;
     alive::sweep(store, &mut container)?;
-    remove_record(ops, store, &container.config, false)
+    let freed = usage::size(&store.dir(id)).unwrap_or(0); // what cannot be measured is removed all the same
+    Ok(freed + remove_record(ops, store, &container.config, false)?)
 }
 
 /// Deletes what killed commands left half made or half removed.
@@ -183,10 +189,9 @@ pub fn prune(ops: &Ops, filters: &[String]) -> Result<Pruned> {
         if !ended || !filters.accept(&container) {
             continue;
         }
-        let size = usage::size(&container.dir).unwrap_or(0);
-        if all.note(remove_one(ops, store, &container, &RmOptions::default())).is_some() {
+        if let Some(freed) = all.note(remove_one(ops, store, &container, &RmOptions::default())) {
             pruned.ids.push(container.config.id.clone());
-            pruned.freed += size;
+            pruned.freed += freed;
         }
     }
     all.finish()?;

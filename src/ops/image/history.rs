@@ -3,18 +3,17 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::find_or_install;
+use super::{ancestry, find_or_install};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
-use crate::base::time;
 use crate::image::Image;
 use crate::ops::context::Context;
 
-/// One step.
+/// One step, with Podman's keys.
 #[derive(Debug, Clone, Serialize)]
 pub struct HistoryEntry {
-    /// The image that this step made, where the store has it; `<missing>` elsewhere.
-    pub id: Option<Digest>,
+    /// The image that this step made, where the store has it; elsewhere `<missing>`.
+    pub id: String,
     /// When.
     pub created: Timestamp,
     /// The instruction.
@@ -25,18 +24,19 @@ pub struct HistoryEntry {
     /// Comment of the step.
     pub comment: String,
     /// Names of that image.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
 }
 
-impl HistoryEntry {
-    /// When, as JSON shows it.
-    pub fn created_at(&self) -> String {
-        time::rfc3339(self.created)
-    }
-}
+/// The id of a step whose image is not in the store.
+pub const MISSING: &str = "<missing>";
 
-/// Lists the steps, with the sizes that `size_of` knows.
-pub(super) fn steps(image: &Image, size_of: &dyn Fn(&Digest) -> u64) -> Result<Vec<HistoryEntry>> {
+/// Lists the steps, with the sizes that `size_of` knows and the ids of those `others` that a step made.
+pub(super) fn steps(
+    image: &Image,
+    others: &[Image],
+    size_of: &dyn Fn(&Digest) -> u64,
+) -> Result<Vec<HistoryEntry>> {
     let config = image.config()?;
     let mut layers = image.layers.iter();
     let mut steps: Vec<HistoryEntry> = config
@@ -45,7 +45,7 @@ pub(super) fn steps(image: &Image, size_of: &dyn Fn(&Digest) -> u64) -> Result<V
         .map(|step| {
             let layer = if step.empty_layer { None } else { layers.next() };
             HistoryEntry {
-                id: None,
+                id: MISSING.to_owned(),
                 created: step.created_at(),
                 created_by: step.created_by.clone(),
                 size: layer.map_or(0, size_of),
@@ -56,16 +56,20 @@ pub(super) fn steps(image: &Image, size_of: &dyn Fn(&Digest) -> u64) -> Result<V
         .collect();
     // Layers that the history says nothing about.
     steps.extend(layers.map(|layer| HistoryEntry {
-        id: None,
+        id: MISSING.to_owned(),
         created: image.created,
         created_by: String::new(),
         size: size_of(layer),
         comment: String::new(),
         tags: Vec::new(),
     }));
-    if let Some(newest) = steps.last_mut() {
-        newest.id = Some(image.id.clone());
-        newest.tags = image.names.clone();
+    for made in others.iter().filter(|other| ancestry::is_child(image, other)).chain([image]) {
+        let length = made.config().map_or(0, |config| config.history.len());
+        let last = if made.id == image.id { steps.len() } else { length };
+        if let Some(step) = last.checked_sub(1).and_then(|at| steps.get_mut(at)) {
+            step.id = made.id.hex().to_owned();
+            step.tags.clone_from(&made.names);
+        }
     }
     steps.reverse();
     Ok(steps)
@@ -75,5 +79,6 @@ pub(super) fn steps(image: &Image, size_of: &dyn Fn(&Digest) -> u64) -> Result<V
 pub fn history(context: &Context, text: &str) -> Result<Vec<HistoryEntry>> {
     let image = find_or_install(context, text)?;
     let layers = context.layers()?;
-    steps(&image, &|layer| layers.info(layer).map_or(0, |info| info.size))
+    let others = context.images().list()?.images;
+    steps(&image, &others, &|layer| layers.info(layer).map_or(0, |info| info.size))
 }

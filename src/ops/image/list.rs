@@ -1,11 +1,13 @@
 //! `images`, `image ls`.
 
+use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 
 use serde::Serialize;
 
 use super::ancestry;
 use super::filter::{Filter, Judge, name_fits};
+use super::shares::{Share, shares};
 use super::usage::usage;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Kind, Result, fail};
@@ -24,6 +26,24 @@ pub struct ListOptions {
     pub names: Vec<String>,
     /// `--sort`
     pub sort: Sort,
+    /// What is wanted beside the records.
+    pub detail: Detail,
+}
+
+/// What costs more to tell than a look at the record of an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// How many containers use it.
+    pub containers: bool,
+    /// What it shares with others.
+    pub shares: bool,
+    /// On which other image it was built.
+    pub parents: bool,
+}
+
+impl Detail {
+    /// Everything.
+    pub const ALL: Detail = Detail { containers: true, shares: true, parents: true };
 }
 
 /// `--sort`
@@ -68,6 +88,10 @@ pub struct Listed {
     pub names: Vec<String>,
     /// How many containers use it; -1 when nobody looked.
     pub containers: i64,
+    /// What it shares with others, where that was asked for.
+    pub share: Option<Share>,
+    /// The image that it was built on, where that was asked for.
+    pub parent: Option<Digest>,
 }
 
 /// Podman's JSON form of a listed image.
@@ -82,7 +106,7 @@ pub struct Summary {
     pub size: u64,
     pub shared_size: u64,
     pub virtual_size: u64,
-    pub labels: std::collections::BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
     pub containers: i64,
     pub arch: String,
     pub digest: Digest,
@@ -95,19 +119,23 @@ pub struct Summary {
 }
 
 impl Listed {
+    /// The labels, from the configuration; one that cannot be read has none.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        self.image.config().map(|config| config.config.labels.clone()).unwrap_or_default()
+    }
+
     /// Podman's JSON form. Reads the configuration for the labels.
     pub fn summary(&self) -> Summary {
         let image = &self.image;
-        let labels = image.config().map(|config| config.config.labels.clone()).unwrap_or_default();
         Summary {
             id: image.id.hex().to_owned(),
-            parent_id: String::new(),
+            parent_id: self.parent.as_ref().map(|parent| parent.hex().to_owned()).unwrap_or_default(),
             repo_tags: image.tags().map(str::to_owned).collect(),
             repo_digests: image.digests.clone(),
             size: image.size,
-            shared_size: 0,
+            shared_size: self.share.map_or(0, |share| share.shared),
             virtual_size: image.size,
-            labels,
+            labels: self.labels(),
             containers: self.containers,
             arch: image.architecture.clone(),
             digest: image.manifest_digest.clone(),
@@ -124,7 +152,8 @@ impl Listed {
 /// Lists images; damaged ones apart.
 pub fn list(context: &Context, options: &ListOptions) -> Result<(Vec<Listed>, Vec<Damaged>)> {
     let listing = context.images().list()?;
-    let counts = options.filters.iter().any(|filter| matches!(filter, Filter::Containers(_)));
+    let counts = options.detail.containers
+        || options.filters.iter().any(|filter| matches!(filter, Filter::Containers(_)));
     let usage = if counts { Some(usage(context)?) } else { None };
     let judge = Judge::new(options.filters.clone(), context.images(), &listing.images, usage.as_ref())?;
     let hidden = |image: &Image| {
@@ -132,6 +161,7 @@ pub fn list(context: &Context, options: &ListOptions) -> Result<(Vec<Listed>, Ve
     };
     let kept: Vec<bool> = listing.images.iter().map(|image| judge.passes(image) && !hidden(image)).collect();
     let patterns: Vec<String> = reference_patterns(options);
+    let mut found = details(context, &listing.images, &kept, options.detail)?;
     let mut listed: Vec<Listed> = Vec::new();
     for (image, _) in listing.images.into_iter().zip(kept).filter(|(_, kept)| *kept) {
         let names: Vec<String> = image.names.iter().filter(|name| fits(&patterns, name)).cloned().collect();
@@ -139,10 +169,37 @@ pub fn list(context: &Context, options: &ListOptions) -> Result<(Vec<Listed>, Ve
             continue;
         }
         let containers = usage.as_ref().map_or(-1, |usage| usage.of(&image.id).len() as i64);
-        listed.push(Listed { image, names, containers });
+        let (share, parent) = found.remove(&image.id).unwrap_or_default();
+        listed.push(Listed { image, names, containers, share, parent });
     }
     sort(&mut listed, options.sort);
     Ok((listed, listing.damaged))
+}
+
+type Found = (Option<Share>, Option<Digest>);
+
+/// Shares and parents of the images that are kept, as far as they are wanted.
+fn details(
+    context: &Context,
+    all: &[Image],
+    kept: &[bool],
+    wanted: Detail,
+) -> Result<HashMap<Digest, Found>> {
+    let mut found: HashMap<Digest, Found> = HashMap::new();
+    if wanted.shares {
+        let layers = context.layers()?;
+        let size_of = |layer: &Digest| layers.info(layer).map_or(0, |info| info.size);
+        let images: Vec<&Image> = all.iter().collect();
+        for (image, share) in all.iter().zip(shares(&images, &size_of)) {
+            found.entry(image.id.clone()).or_default().0 = Some(share);
+        }
+    }
+    if wanted.parents {
+        for (image, _) in all.iter().zip(kept).filter(|(_, kept)| **kept) {
+            found.entry(image.id.clone()).or_default().1 = ancestry::parent_id(image, all);
+        }
+    }
+    Ok(found)
 }
 
 fn reference_patterns(options: &ListOptions) -> Vec<String> {
@@ -157,20 +214,11 @@ fn fits(patterns: &[String], name: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| name_fits(pattern, name))
 }
 
+/// By what an image has once; names are sorted where there is a row for each.
 fn sort(listed: &mut [Listed], order: Sort) {
-    let first = |row: &Listed| row.names.first().cloned().unwrap_or_default();
-    let tag = |row: &Listed| {
-        row.names
-            .first()
-            .and_then(|name| name.rsplit_once(':'))
-            .map(|(_, tag)| tag.to_owned())
-            .unwrap_or_default()
-    };
     match order {
-        Sort::Created => {}
+        Sort::Created | Sort::Repository | Sort::Tag => {}
         Sort::Id => listed.sort_by(|a, b| a.image.id.cmp(&b.image.id)),
-        Sort::Repository => listed.sort_by_key(first),
         Sort::Size => listed.sort_by_key(|row| row.image.size),
-        Sort::Tag => listed.sort_by_key(tag),
     }
 }

@@ -15,6 +15,7 @@ mod pull;
 mod push;
 mod remove;
 mod save;
+mod shares;
 mod usage;
 
 #[cfg(test)]
@@ -22,16 +23,17 @@ mod tests;
 
 pub use fetch::sweep_layers;
 pub use filter::Filter;
-pub use history::{HistoryEntry, history};
+pub use history::{HistoryEntry, MISSING, history};
 pub use inspect::{GraphDriver, Inspect, RootFs, inspect};
-pub use list::{ListOptions, Listed, Sort, Summary, list};
+pub use list::{Detail, ListOptions, Listed, Sort, Summary, list};
 pub use load::{LoadSource, Loaded, load};
 pub use made::{About, assemble, commit, import};
 pub use name::{exists, own_name, tag, untag};
 pub use pull::{PullOptions, PullPolicy, Pulled, client, obtain, pull};
-pub use push::{ManifestFormat, PushOptions, PushedImage, push};
+pub use push::{ManifestFormat, PushOptions, PushedImage, push, push_all_tags};
 pub use remove::{PruneOptions, RemoveContainer, RemoveOptions, Removed, prune, remove};
 pub use save::{SaveOptions, save};
+pub use shares::{Share, shares};
 pub use usage::{Usage, usage};
 
 use super::context::Context;

@@ -8,6 +8,7 @@ use crate::base::digest::Digest;
 use crate::base::error::{Collected, Explain, Kind, Result, fail, is_not_found};
 use crate::base::id;
 use crate::image::Image;
+use crate::layer::usage::size;
 use crate::ops::context::Context;
 
 /// What `rmi` was asked for.
@@ -30,12 +31,12 @@ pub struct Removed {
     pub untagged: Vec<String>,
     /// Images, for `Deleted:` lines.
     pub deleted: Vec<Digest>,
-    /// Bytes of the layers that went with them.
+    /// Bytes that came back, as du(1) counts them: layers, records, and containers that --force removed.
     pub freed: u64,
 }
 
-/// Stops and removes a container; `ops` of containers gives it.
-pub type RemoveContainer<'a> = &'a dyn Fn(&Context, &str) -> Result<()>;
+/// Stops and removes a container and gives the bytes that came back; `ops` of containers gives it.
+pub type RemoveContainer<'a> = &'a dyn Fn(&Context, &str) -> Result<u64>;
 
 /// Removes images. Errors of single images are collected; what could be removed is told in any case.
 pub fn remove(
@@ -89,13 +90,11 @@ fn remove_one(
     }
     if image.names.len() > 1 && !options.force && !options.all {
         let names = image.names.join(", ");
-        return Err(fail(
-            Kind::InUse,
-            format!("image `{}` has several names: {names}", id::short(image.id.hex())),
-        )
-        .hint("remove it with --force, or name by name"));
+        // Podman's 125: nobody uses it, the word for it only means too much.
+        let message = format!("image `{}` has several names: {names}", id::short(image.id.hex()));
+        return Err(fail(Kind::Failed, message).hint("remove it with --force, or name by name"));
     }
-    release(context, &image, options, remove_container)?;
+    removed.freed += release(context, &image, options, remove_container)?;
     let parents = parents_to_prune(context, &image, options)?;
     delete(context, &image, parents, removed)
 }
@@ -121,18 +120,18 @@ fn remove_damaged(
     Some(delete_by_id(context, &damaged.id, removed))
 }
 
-/// Containers that use an image: an error without --force, removed with it.
+/// Containers that use an image: an error without --force, removed with it. Gives the bytes that came back.
 fn release(
     context: &Context,
     image: &Image,
     options: &RemoveOptions,
     remove_container: RemoveContainer<'_>,
-) -> Result<()> {
+) -> Result<u64> {
     let usage = usage(context)?;
     if options.force {
-        return usage.of(&image.id).iter().try_for_each(|container| remove_container(context, container));
+        return usage.of(&image.id).iter().map(|container| remove_container(context, container)).sum();
     }
-    refuse_if_used(context, image, &usage)
+    refuse_if_used(context, image, &usage).map(|()| 0)
 }
 
 fn refuse_if_used(context: &Context, image: &Image, usage: &Usage) -> Result<()> {
@@ -183,6 +182,7 @@ fn delete(context: &Context, image: &Image, parents: Vec<Image>, removed: &mut R
     refuse_if_used(context, image, &usage(context)?)?;
     let mut unused: Vec<Digest> = Vec::new();
     for doomed in std::iter::once(image).chain(&parents) {
+        removed.freed += records_size(context, &doomed.id);
         removed.untagged.extend(context.images().remove(&doomed.id)?);
         removed.deleted.push(doomed.id.clone());
         unused.extend(
@@ -193,9 +193,15 @@ fn delete(context: &Context, image: &Image, parents: Vec<Image>, removed: &mut R
     Ok(())
 }
 
+/// What the records of an image take; one that cannot be measured is removed all the same.
+fn records_size(context: &Context, id: &Digest) -> u64 {
+    size(&context.images().dir(id)).unwrap_or(0)
+}
+
 fn delete_by_id(context: &Context, id: &Digest, removed: &mut Removed) -> Result<()> {
     let layers = context.layers()?;
     let _lock = layers.lock_exclusive()?;
+    removed.freed += records_size(context, id);
     removed.untagged.extend(context.images().remove(id)?);
     removed.deleted.push(id.clone());
     removed.freed += sweep_layers(context, &layers.diff_ids()?)?;
@@ -217,7 +223,8 @@ pub fn prune(context: &Context, options: &PruneOptions) -> Result<Removed> {
     let usage = usage(context)?;
     let judge = Judge::new(options.filters.clone(), context.images(), &listing.images, Some(&usage))?;
     let doomed = |image: &&Image| {
-        (options.all || image.names.is_empty())
+        !image.read_only
+            && (options.all || image.names.is_empty())
             && usage.of(&image.id).is_empty()
             && judge.passes(image)
             && (options.all || !ancestry::has_children(image, &listing.images))

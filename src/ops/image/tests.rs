@@ -39,8 +39,14 @@ impl Sandbox {
 }
 
 fn context(dir: &Path) -> Context {
-    let roots =
-        Roots { root: dir.join("root"), run: dir.join("run"), tmp: dir.to_owned(), rootless: false, uid: 0 };
+    let roots = Roots {
+        root: dir.join("root"),
+        additional: Vec::new(),
+        run: dir.join("run"),
+        tmp: dir.to_owned(),
+        rootless: false,
+        uid: 0,
+    };
     roots.create().unwrap();
     let options = GlobalOptions { storage_driver: Some("vfs".into()), ..GlobalOptions::default() };
     Context::new(roots, options)
@@ -208,7 +214,7 @@ fn the_embedded_image_needs_no_registry() {
     assert!(sandbox.context.layers().unwrap().diff_dir(&image.layers[0]).join("hello").exists());
     assert!(exists(&sandbox.context, "dhow-hello").unwrap());
     let (removed, outcome) =
-        remove(&sandbox.context, &["dhow-hello".into()], &RemoveOptions::default(), &|_, _| Ok(()));
+        remove(&sandbox.context, &["dhow-hello".into()], &RemoveOptions::default(), &|_, _| Ok(0));
     outcome.unwrap();
     assert_eq!(removed.untagged, ["localhost/dhow-hello:latest"]);
     assert_eq!(removed.deleted, [image.id]);
@@ -526,6 +532,6 @@ fn the_speed_of_a_pull() {
     let other = sandbox.other("again");
     timed("load", &|| drop(load_path(&other, &archive)));
     timed("remove", &|| {
-        remove(&other, slice::from_ref(&name), &RemoveOptions::default(), &|_, _| Ok(())).1.unwrap();
+        remove(&other, slice::from_ref(&name), &RemoveOptions::default(), &|_, _| Ok(0)).1.unwrap();
     });
 }

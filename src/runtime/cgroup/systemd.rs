@@ -227,6 +227,8 @@ pub(super) fn stop(unit: &str, rootless: bool) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::BufRead;
+
     use super::*;
 
     #[test]
@@ -281,13 +283,15 @@ mod tests {
             )
             .unwrap();
             let mut command = std::process::Command::new("dbus-daemon");
-            let process = command.arg("--nofork").arg(format!("--config-file={}", file.display())).spawn();
-            let daemon = process.ok().map(|process| Daemon { process, dir: dir.clone() });
-            for _ in 0..400 {
-                if daemon.is_none() || dir.join("bus").exists() {
-                    break;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(5));
+            command.args(["--nofork", "--print-address"]).arg(format!("--config-file={}", file.display()));
+            let process = command.stdout(std::process::Stdio::piped()).spawn();
+            let mut daemon = process.ok().map(|process| Daemon { process, dir: dir.clone() });
+            // It prints its address once it listens; the socket's file is there before that.
+            let output = daemon.as_mut().and_then(|daemon| daemon.process.stdout.take());
+            if let Some(output) = output {
+                let mut address = String::new();
+                std::io::BufReader::new(output).read_line(&mut address).unwrap();
+                assert!(address.starts_with("unix:"), "dbus-daemon said `{address}`");
             }
             daemon
         }

@@ -160,10 +160,12 @@ fn play(scene: &Scene) -> Result<End> {
 fn play_exec(scene: &Scene) -> Result<End> {
     let (stdio, relay) = exec::streams(scene.tty, scene.stdin)?;
     let size = relay.size();
-    let running = Actor { scene: scene.clone(), lives: 0 }.launch(stdio)?;
+    let mut actor = Actor { scene: scene.clone(), lives: 0 };
+    let running = actor.launch(stdio)?;
     if let (Some(master), Some(size)) = (&running.master, size) {
         crate::sys::pty::set_size(master, size)?;
     }
+    actor.start()?;
     relay.run(running.pidfd, running.master, DetachKeys::parse("ctrl-a,x")?, true)
 }
 
@@ -202,6 +204,10 @@ struct Actor {
 }
 
 impl Actor {
+    fn gate(&self) -> PathBuf {
+        self.scene.dir.join(format!("started-{}", self.lives))
+    }
+
     fn note(&self, word: &str) {
         let mut file = File::options().append(true).create(true).open(self.scene.dir.join("story")).unwrap();
         writeln!(file, "{word}").unwrap();
@@ -229,7 +235,10 @@ impl Lifecycle for Actor {
                 command.process_group(0).stdin(stdin).stdout(stdout).stderr(stderr);
             }
         }
-        command.arg("-c").arg(&self.scene.script).current_dir(&self.scene.dir);
+        // As a container does, it waits until it is started.
+        let script =
+            format!("while [ ! -e {} ]; do sleep 0.01; done; {}", self.gate().display(), self.scene.script);
+        command.arg("-c").arg(script).current_dir(&self.scene.dir);
         if self.scene.script.starts_with("/no/") {
             command = Command::new(&self.scene.script);
         }
@@ -241,7 +250,7 @@ impl Lifecycle for Actor {
     }
 
     fn start(&mut self) -> Result<()> {
-        Ok(())
+        fs::create(&self.gate()).map(drop)
     }
 
     fn started(&mut self, _: &Live) -> Result<()> {
@@ -297,7 +306,9 @@ fn a_failed_launch_keeps_its_kind_and_is_undone() {
 
 #[test]
 fn the_container_outlives_its_command_and_can_be_attached() {
-    let scene = Scene::new("echo first; while [ ! -e go ]; do sleep 0.01; done; echo second; exit 3");
+    let scene = Scene::new(
+        "echo first; while [ ! -e go ]; do sleep 0.01; [ ! -e tick ] || echo tick; done; echo second; exit 3",
+    );
     let mut first = scene.command().stdout(Pipe::piped()).spawn().unwrap();
     scene.wait_until("the first line", || scene.log(log::Stream::Stdout) == b"first\n");
     first.kill().unwrap();
@@ -305,19 +316,32 @@ fn the_container_outlives_its_command_and_can_be_attached() {
     assert!(scene.alive());
     let live = Live::load(&scene.dir).unwrap().unwrap();
     assert!(live.process_exists() && live.status == Phase::Running && live.extra["lives"] == 1);
-    let attached: Vec<Child> = (0..3)
-        .map(|_| Scene { attach: true, ..scene.clone() }.command().stdout(Pipe::piped()).spawn().unwrap())
-        .collect();
+    fs::create(&scene.dir.join("tick")).unwrap();
+    let attached: Vec<Child> = (0..3).map(|_| attached_and_hearing(&scene)).collect();
     let watcher = watch(&scene.dir).unwrap();
-    std::thread::sleep(Duration::from_millis(300));
     fs::create(&scene.dir.join("go")).unwrap();
     for child in attached {
         let output = child.wait_with_output().unwrap();
-        assert_eq!((after_curtain(&output.stdout), output.status.code()), (&b"second\n"[..], Some(3)));
+        assert!(output.stdout.ends_with(b"tick\nsecond\n"), "{output:?}");
+        assert_eq!(output.status.code(), Some(3));
     }
     let info = watcher.wait_exit().unwrap();
     assert_eq!((info.code, info.trouble), (3, vec!["unmount `x`: busy".to_string()]));
     assert!(!scene.alive());
+}
+
+/// A command that is attached, since it heard the container tick.
+fn attached_and_hearing(scene: &Scene) -> Child {
+    let mut command = Scene { attach: true, ..scene.clone() }.command();
+    let mut child = command.stdout(Pipe::piped()).spawn().unwrap();
+    let output = child.stdout.as_mut().unwrap();
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"tick") {
+        let mut byte = [0u8];
+        output.read_exact(&mut byte).unwrap();
+        heard.extend(byte);
+    }
+    child
 }
 
 fn big_file(scene: &Scene, megabytes: usize) -> PathBuf {
@@ -378,11 +402,13 @@ fn a_restart_waits_and_can_be_called_off() {
     let scene = Scene { restarts: 1000, ..Scene::new("exit 5") };
     let _cleaner = scene.cleaner();
     scene.start_detached();
-    scene.wait_until("two lives", || story(&scene).matches("exited").count() == 4);
+    scene.wait_until("five lives", || story(&scene).matches("exited").count() == 5);
     let begun = Instant::now();
     control(&scene.dir, Request::NoRestart).unwrap();
     scene.wait_until("the end", || !scene.alive());
-    assert!(begun.elapsed() < Duration::from_millis(500));
+    // The pause was 1.6 s by now.
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!(story(&scene).matches("exited").count(), 5);
     assert!(story(&scene).ends_with("exited 5\nfinished\n"));
 }
 
@@ -391,14 +417,21 @@ fn signals_are_passed_on_and_time_limits_kept() {
     let scene = Scene::new("trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done");
     let child = scene.command().stdout(Pipe::piped()).spawn().unwrap();
     scene.wait_until("the script", || scene.log(log::Stream::Stdout) == b"ready\n");
-    // The log is written before the client is told: give it the moment to catch signals.
-    std::thread::sleep(Duration::from_millis(100));
+    // The log is written before the client is told.
+    scene.wait_until("the client to catch signals", || catches(child.id(), libc::SIGTERM));
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
         .unwrap();
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(9));
     let scene = Scene { timeout_ms: 200, ..Scene::new("exec sleep 100") };
     let _cleaner = scene.cleaner();
     assert_eq!(scene.command().output().unwrap().status.code(), Some(137));
+}
+
+/// Whether the process has a handler for the signal.
+fn catches(pid: u32, signal: i32) -> bool {
+    let status = fs::read_to_string(Path::new(&format!("/proc/{pid}/status"))).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() & 1 << (signal - 1) != 0
 }
 
 #[test]
@@ -494,28 +527,30 @@ fn a_client_that_reads_nothing_does_not_hold_up_the_end() {
     let scene = Scene::new("head -c 400000 /dev/zero; exit 6");
     let _cleaner = scene.cleaner();
     let gate = Scene {
-        script: format!("while [ ! -e go ]; do sleep 0.01; done; {}", scene.script),
+        script: format!("while [ ! -e go ]; do echo tick; sleep 0.01; done; {}", scene.script),
         ..scene.clone()
     };
     gate.start_detached();
     let stuck = attach(&scene.dir, Attach::all(false)).unwrap();
-    std::thread::sleep(Duration::from_millis(100));
+    let mut payload = Vec::new();
+    // It is served by now.
+    assert_eq!(frame::receive(&stuck.conn, &mut payload, true).unwrap(), Some(frame::Type::Stdout));
     fs::create(&scene.dir.join("go")).unwrap();
     let begun = Instant::now();
     std::thread::sleep(Duration::from_millis(200));
     // What the socket has no room for waits in the pipe; reading a little lets the rest through.
-    let mut payload = Vec::new();
+    let zeros = |payload: &[u8]| payload.iter().filter(|byte| **byte == 0).count();
     let mut seen = 0;
     while scene.alive() {
         assert!(begun.elapsed() < Duration::from_secs(20));
         if frame::receive(&stuck.conn, &mut payload, false)
             .is_ok_and(|kind| kind == Some(frame::Type::Stdout))
         {
-            seen += payload.len();
+            seen += zeros(&payload);
         }
     }
     while let Ok(Some(frame::Type::Stdout)) = frame::receive(&stuck.conn, &mut payload, true) {
-        seen += payload.len();
+        seen += zeros(&payload);
     }
     assert_eq!(seen, 400_000);
     assert_eq!(exit_code(&payload), 6);

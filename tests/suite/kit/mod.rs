@@ -6,6 +6,7 @@ pub mod image;
 pub mod pty;
 pub mod registry;
 pub mod sandbox;
+pub mod server;
 
 pub use command::{Cmd, Outcome};
 pub use sandbox::Sandbox;

@@ -44,12 +44,14 @@ impl Registry {
         fs::create_dir_all(dir.join("data")).unwrap();
         let config = config(&dir, port, options);
         fs::write(dir.join("config.yml"), config).unwrap();
+        // The line a request goes to stdout, what went wrong to stderr.
+        let log = fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
         let child = Command::new("docker-registry")
             .arg("serve")
             .arg(dir.join("config.yml"))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(dir.join("log")).unwrap())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
             .spawn()
             .expect("docker-registry is installed by tests/setup.sh");
         eventually("the registry listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
