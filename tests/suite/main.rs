@@ -15,6 +15,8 @@
 
 mod kit;
 
+mod build_context;
+mod build_copy;
 mod changes;
 mod cli;
 mod crash;
