@@ -16,6 +16,8 @@
 mod kit;
 
 mod artifacts;
+mod build_context;
+mod build_copy;
 mod changes;
 mod cli;
 mod copy;
