@@ -406,6 +406,7 @@ mod tests {
         fn new() -> Sandbox {
             let dir = std::env::temp_dir().join(format!("dhow-ctr-{}", id::word()));
             let roots = Roots {
+                additional: Vec::new(),
                 root: dir.join("root"),
                 run: dir.join("run"),
                 tmp: dir.clone(),

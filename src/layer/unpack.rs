@@ -1,7 +1,7 @@
 //! From an archive to a layer: what is made, proven and committed. How its bytes travel: [`super::pipeline`].
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::exact::Recorder;
@@ -12,7 +12,7 @@ use super::staging::{ObjectLock, Staging};
 use super::tar::{Feed, Reader};
 use super::{LayerInfo, Store};
 use crate::base::digest::{Algorithm, Digest, Hasher};
-use crate::base::error::{Context, Result, bail};
+use crate::base::error::{Context, Result, anyhow, bail};
 use crate::base::fs::{self, Durability};
 use crate::sys::rootdir::RootDir;
 
@@ -59,7 +59,7 @@ impl Store {
 
     pub(super) fn commit(&self, staging: Staging, info: LayerInfo) -> Result<LayerInfo> {
         fs::replace_json(&staging.path().join("layer.json"), &info, Durability::Volatile)?;
-        let dir = self.dir(&info.diff_id);
+        let dir = self.own_dir(&info.diff_id);
         if std::fs::symlink_metadata(&dir).is_ok() {
             Staging::take_away(&self.root, &dir)?.discard()?; // damaged: it has no record
         }
@@ -91,6 +91,24 @@ impl Store {
             boot_id: boot_id()?,
         };
         Ok((info, marked_end))
+    }
+
+    /// Copies a layer of an additional store into this one.
+    pub(super) fn bring_home(&self, diff_id: &Digest) -> Result<()> {
+        let _lock = self.lock_layer(diff_id)?;
+        if self.own_dir(diff_id).join("layer.json").exists() {
+            return Ok(()); // by who held the lock
+        }
+        let staging = self.stage()?;
+        let (mut reader, mut writer) = io::pipe().context("make a pipe")?;
+        let (info, _) = std::thread::scope(|scope| {
+            let writing = scope.spawn(move || self.write_tar(diff_id, &mut writer));
+            let built = self.build(staging.path(), diff_id.algorithm(), &mut reader, &|_| {});
+            drop(reader); // a writer that has nobody left to write to ends
+            let written = writing.join().map_err(|_| anyhow!("the archive's writer panicked"))?;
+            built.and_then(|built| written.map(|()| built))
+        })?;
+        self.commit(staging, info).map(drop)
     }
 
     /// How layers of this store are unpacked.

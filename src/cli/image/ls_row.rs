@@ -134,7 +134,7 @@ fn image_row(one: &Listed, whole: bool, labels: bool) -> ImageRow<'_> {
         repo_tags: &image.names,
         repo_digests: &image.digests,
         dangling: image.names.is_empty(),
-        read_only: false,
+        read_only: image.read_only,
         os: &image.os,
         arch: &image.architecture,
     }
