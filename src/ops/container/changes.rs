@@ -41,12 +41,18 @@ pub fn diff(ops: &Ops, container: &Container) -> Result<Vec<Change>> {
 pub fn without_mount_points(all: Vec<Change>, points: &HashSet<PathBuf>) -> Vec<Change> {
     let (points, own): (Vec<Change>, Vec<Change>) =
         all.into_iter().partition(|change| is_mount_point(points, &change.path));
-    let holds = |dir: &Change, list: &[Change]| {
-        list.iter().any(|other| other.path != dir.path && other.path.starts_with(&dir.path))
-    };
+    let (holds_own, holds_points) = (parents(&own), parents(&points));
     // A directory counts when something of the container's own is in it, or when nothing was mounted there.
-    let kept = |change: &Change| holds(change, &own) || (!change.only_inside && !holds(change, &points));
+    let kept = |change: &Change| {
+        let path = change.path.as_path();
+        holds_own.contains(path) || (!change.only_inside && !holds_points.contains(path))
+    };
     own.iter().filter(|change| kept(change)).cloned().collect()
+}
+
+/// Every directory that something of the list is in, at any depth.
+fn parents(list: &[Change]) -> HashSet<&Path> {
+    list.iter().flat_map(|change| change.path.ancestors().skip(1)).collect()
 }
 
 /// Where something is mounted in a container, relative to its root.
