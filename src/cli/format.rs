@@ -5,8 +5,11 @@ use jiff::tz::TimeZone;
 
 use crate::base::time;
 
-/// `5 minutes ago`.
+/// `5 minutes ago`; `N/A`, as Docker has it, for a date that nobody gave.
 pub fn ago(when: Timestamp) -> String {
+    if when == Timestamp::UNIX_EPOCH {
+        return "N/A".into();
+    }
     format!("{} ago", time::human(time::since(when, time::now())))
 }
 

@@ -5,6 +5,7 @@ pub mod container;
 pub mod context;
 pub mod create;
 pub mod etc;
+pub mod events;
 pub mod image;
 pub mod info;
 pub mod login;

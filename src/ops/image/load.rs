@@ -9,6 +9,7 @@ use super::fetch::{self, Wanted};
 use crate::base::digest::{Algorithm, Counted, Digest};
 use crate::base::error::{Context as _, Result, bail};
 use crate::base::fs;
+use crate::event::{Event, Subject};
 use crate::image::NewImage;
 use crate::image::archive::manifests::{self, Kind};
 use crate::image::archive::members::Members;
@@ -17,6 +18,7 @@ use crate::image::archive::save::temporary;
 use crate::layer::codec::{self, Compression};
 use crate::layer::{Blob, LayerInfo};
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::ops::progress::Progress;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Platform, Reference};
@@ -46,7 +48,12 @@ pub fn load(context: &Context, source: &LoadSource, progress: &dyn Progress) -> 
         LoadSource::Stdin => "load from standard input".into(),
     };
     let members = open(context, source).with_context(|| what.clone())?;
-    import_all(context, &members, &[], progress).context(what)
+    let loaded = import_all(context, &members, &[], progress).context(what)?;
+    for one in &loaded {
+        let name = one.names.first().map(String::as_str).unwrap_or_default();
+        events::tell(context, Event::now(Subject::Image, "loadfromarchive", one.id.hex(), name));
+    }
+    Ok(loaded)
 }
 
 /// `docker-archive:PATH[:NAME]`, `oci-archive:`, `oci:` and `dir:` in place of a registry's name; `None` for anything else.

@@ -21,7 +21,7 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
-pub use filter::Filter;
+pub use filter::{Filter, name_fits};
 pub use history::{HistoryEntry, MISSING, history};
 pub use inspect::{GraphDriver, Inspect, RootFs, inspect};
 pub use list::{Detail, ListOptions, Listed, Sort, Summary, list};

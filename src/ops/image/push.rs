@@ -20,6 +20,7 @@ use crate::image::Image;
 use crate::layer::codec::{self, Compression};
 use crate::layer::{Blob, Store};
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::ops::progress::Progress;
 use crate::registry::manifest::{self, Document};
 use crate::registry::{Client, Pushed, Reference};
@@ -108,7 +109,9 @@ pub fn push(
     let layers = context.layers()?;
     let _lock = layers.lock_shared()?; // nobody removes the layers while they are read
     let pusher = Pusher { context, client, to, options, progress, image: &found, layers };
-    pusher.run().with_context(|| format!("push `{text}`"))
+    let pushed = pusher.run().with_context(|| format!("push `{text}`"))?;
+    events::image(context, &found, Some(text), "push");
+    Ok(pushed)
 }
 
 struct Pusher<'a> {
