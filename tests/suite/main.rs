@@ -24,6 +24,7 @@ mod hello;
 mod hostile;
 mod images;
 mod lifecycle;
+mod network;
 mod pull;
 mod push;
 mod run;

@@ -14,6 +14,7 @@ mod name;
 mod pull;
 mod push;
 mod remove;
+mod resume;
 mod save;
 mod shares;
 mod usage;
