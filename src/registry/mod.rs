@@ -17,6 +17,7 @@ pub mod config;
 pub mod endpoint;
 mod failure;
 mod fetch;
+mod forward;
 pub mod manifest;
 mod pace;
 pub mod platform;
