@@ -8,7 +8,7 @@
 //! cli              faces: one file a subcommand, one folder a noun
 //! ui               the only printer: tables, JSON, Go templates, progress, prompts
 //! ops              the verbs; the only floor where nouns meet; takes options, returns records, never prints
-//! container image volume          nouns: records, stores, pure parsers
+//! container dockerfile image volume   nouns: records, stores, pure parsers
 //! runtime registry layer          engines: OCI runtime and supervisor; distribution client; layer store
 //! sys              all system calls; the only module where `unsafe` compiles
 //! base             errors, paths, config files, locks, atomic files, ids, time
@@ -22,7 +22,8 @@
 //! - [`layer`] owns `<root>/layers`, `<root>/staging` and `<root>/format`;
 //! - [`image`] owns `<root>/images` and `<root>/names.json`;
 //! - [`container`] owns `<root>/containers`, names among them;
-//! - [`volume`] owns `<root>/volumes`.
+//! - [`volume`] owns `<root>/volumes`;
+//! - [`dockerfile`] owns nothing: it is a language.
 //!
 //! [`registry`] keeps nothing but the logins of `login`, in the file that Podman and Docker read too. `src/hello` is
 //! a program of its own: what runs in the embedded image, built before everything else and carried in
@@ -36,6 +37,7 @@ pub mod registry;
 pub mod runtime;
 
 pub mod container;
+pub mod dockerfile;
 pub mod image;
 pub mod volume;
 

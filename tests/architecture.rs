@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 8] = [
     &["base"],
     &["sys"],
     &["layer", "registry", "runtime"],
-    &["container", "image", "volume"],
+    &["container", "dockerfile", "image", "volume"],
     &["ops"],
     &["ui"],
     &["cli"],

@@ -142,6 +142,14 @@ impl Hasher {
             Hasher::Sha512(hash) => Digest(format!("sha512:{}", hex(&hash.finalize()))),
         }
     }
+
+    /// Ends a SHA-256 as bytes, for records of many; of another hash the first 32.
+    pub fn finish_bytes(self) -> [u8; 32] {
+        match self {
+            Hasher::Sha256(hash) => hash.finalize().into(),
+            Hasher::Sha512(hash) => hash.finalize().first_chunk().copied().unwrap_or_default(),
+        }
+    }
 }
 
 /// Hashes and counts what passes through a reader or into a writer.

@@ -21,6 +21,7 @@ use super::tar::{Entry, Kind, Reader};
 use crate::base::error::{Context, Explain, Result, anyhow, bail};
 use crate::base::text;
 use crate::sys::file::{self, FileType, Mode, OFlags};
+use crate::sys::process;
 use crate::sys::rootdir::RootDir;
 use crate::sys::xattr;
 
@@ -93,6 +94,8 @@ pub struct Extractor {
     /// Whom new files belong to, and which mode bits they lose.
     pub(super) me: (u32, u32),
     pub(super) umask: u32,
+    /// The directory of the tree that the archive's root stands for, clean.
+    below: Vec<u8>,
     cache: VecDeque<(Vec<u8>, Arc<Dir>)>,
     pending: Vec<Pending>,
     described_root: bool,
@@ -112,7 +115,8 @@ impl Extractor {
             stash,
             report: Report::default(),
             me: (uid, gid),
-            umask: umask(),
+            umask: process::umask(),
+            below: Vec::new(),
             cache: VecDeque::with_capacity(CACHED),
             pending: Vec::new(),
             described_root: false,
@@ -120,11 +124,31 @@ impl Extractor {
         })
     }
 
+    /// Puts everything below a directory of the tree, links inside the tree followed; what the archive says of its own
+    /// root does not count then.
+    pub fn below(mut self, dir: &Path) -> Result<Extractor> {
+        self.below = clean(dir.as_os_str().as_bytes())?;
+        Ok(self)
+    }
+
+    /// A path or hard link target of the archive as one of the tree.
+    pub(super) fn placed(&self, path: &[u8]) -> Result<Vec<u8>> {
+        let path = clean(path)?;
+        Ok(match (self.below.as_slice(), path.as_slice()) {
+            ([], _) => path,
+            (below, []) => below.to_vec(),
+            (below, path) => [below, b"/", path].concat(),
+        })
+    }
+
     /// Unpacks a whole archive.
     pub fn run(mut self, reader: &mut Reader<'_>) -> Result<Report> {
         while let Some(entry) = reader.next_entry()? {
             self.report.entries += 1;
-            let path = clean(&entry.path)?;
+            let path = self.placed(&entry.path)?;
+            if path == self.below && !path.is_empty() && entry.kind == Kind::Directory {
+                continue;
+            }
             let shown = |path: &[u8]| format!("unpack `{}`", text::printable(&String::from_utf8_lossy(path)));
             self.entry(&path, entry, reader).with_context(|| shown(&path))?;
         }
@@ -472,13 +496,6 @@ pub(super) fn join(dir: &[u8], name: &Path) -> Vec<u8> {
         [] => name.as_os_str().as_bytes().to_vec(),
         _ => [dir, b"/", name.as_os_str().as_bytes()].concat(),
     }
-}
-
-/// The file mode creation mask, without changing it (which would race with other threads); all bits when unknown.
-fn umask() -> u32 {
-    let status = crate::base::fs::read_to_string(Path::new("/proc/thread-self/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o777)
 }
 
 impl AsFd for Dir {

@@ -34,11 +34,13 @@ mod gzip;
 mod hostile;
 pub mod info;
 mod lower;
+mod made;
 pub mod mount;
 #[cfg(test)]
 mod mounted;
 pub mod owner;
 pub mod partial;
+mod pipeline;
 mod place;
 pub mod shift;
 pub mod staging;
@@ -48,11 +50,11 @@ pub mod tar;
 pub mod tree;
 mod unpack;
 pub mod usage;
-pub use unpack::extract_tree;
+pub use unpack::{extract_below, extract_tree};
 
-pub use copy::copy_tree;
+pub use copy::{copy_tree, is_opaque};
 pub use diff::{Change, ChangeKind};
-pub use difftar::TreeTar;
+pub use difftar::{Times, TreeTar};
 pub use info::{Blob, LayerInfo};
 pub use mount::MountRequest;
 pub use shift::Shift;

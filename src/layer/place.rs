@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::extract::{Dir, Extractor, clean, join, split};
+use super::extract::{Dir, Extractor, join, split};
 use super::tar::{Content, Entry, Kind, Reader};
 use crate::base::error::{Context, Result, bail};
 use crate::sys::file::{self, FileType, Mode, OFlags, Timespec};
@@ -123,7 +123,7 @@ fn hard_link(
     entry: &Entry,
     reader: &mut Reader<'_>,
 ) -> Result<()> {
-    let target = clean(&entry.link)?;
+    let target = to.placed(&entry.link)?;
     let shown = || format!("link to `{}`", String::from_utf8_lossy(&target));
     let (parent, target_name) = split(&target);
     let target_name = Path::new(OsStr::from_bytes(target_name));

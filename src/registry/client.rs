@@ -67,7 +67,7 @@ pub struct Client {
 
 pub(super) struct Shared {
     pub(super) options: ClientOptions,
-    transport: Transport,
+    pub(super) transport: Transport,
     hosts: Mutex<HashMap<(String, bool), Arc<Host>>>,
     credentials: Mutex<HashMap<String, Option<Credentials>>>,
     /// The place that answered last for a name, by logical name.
@@ -223,7 +223,7 @@ impl Shared {
 
     /// Whether a host behind a proxy answers in https; with any status, it does.
     fn answers_https(&self, home: &Url) -> bool {
-        let party = Party { home, authorization: None, insecure: true };
+        let party = Party { home, authorization: None, insecure: true, public: false };
         let url = Url::new(true, &home.authority, "/v2/");
         self.transport.exchange(Request::new(Method::GET, url), &party).is_ok()
     }
@@ -318,7 +318,8 @@ impl Session {
     }
 
     fn exchange(&self, request: Request<'_>, authorization: Option<&str>) -> Result<Response> {
-        let party = Party { home: &self.host.base, authorization, insecure: self.host.insecure };
+        let party =
+            Party { home: &self.host.base, authorization, insecure: self.host.insecure, public: false };
         let response = self.shared.transport.exchange(request, &party)?;
         locked(&self.host.state).answered = true;
         Ok(response)
@@ -419,7 +420,7 @@ impl Session {
     }
 }
 
-fn is_broken(error: &Error) -> Option<&Broken> {
+pub(super) fn is_broken(error: &Error) -> Option<&Broken> {
     error.downcast_ref::<Broken>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<Broken>()))
 }
 

@@ -132,6 +132,13 @@ pub fn chmod_at(dir: impl AsFd, name: &Path, mode: u32) -> io::Result<()> {
     retry(|| fs::chmodat(dir.as_fd(), name, Mode::from_raw_mode(mode), AtFlags::empty()))
 }
 
+/// `chmod(2)` of what a descriptor of any kind is open on, one of `O_PATH` too, by way of `/proc`.
+pub fn chmod_path(fd: impl AsFd, mode: u32) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    retry(|| fs::chmod(path.as_str(), Mode::from_raw_mode(mode)))
+}
+
 /// `fchmod(2)`
 pub fn chmod(fd: impl AsFd, mode: u32) -> io::Result<()> {
     retry(|| fs::fchmod(fd.as_fd(), Mode::from_raw_mode(mode)))
@@ -218,6 +225,11 @@ fn copy_by_hand(from: impl AsFd, to: impl AsFd, mut at: u64, end: u64) -> io::Re
         at += read as u64;
     }
     Ok(())
+}
+
+/// `read(2)`; 0 at the end.
+pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    retry(|| rustix::io::read(fd.as_fd(), &mut *buffer))
 }
 
 /// `write(2)` until all is written.

@@ -446,3 +446,11 @@ pub fn no_backtraces() {
         }
     }
 }
+
+/// The file mode creation mask, without changing it (which would race with other threads); all bits when unknown.
+pub fn umask() -> u32 {
+    let status =
+        crate::base::fs::read_to_string(std::path::Path::new("/proc/thread-self/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o777)
+}

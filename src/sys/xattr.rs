@@ -56,18 +56,37 @@ fn read(path: &Path, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
 /// All attributes of a name in a directory, sorted by name.
 pub fn all_at(dir: impl AsFd, at: &Path) -> io::Result<Vec<Attribute>> {
     let path = handle(dir, Some(at));
+    let names = listed(|list| rustix::fs::llistxattr(&path, rustix::buffer::spare_capacity(list)))?;
+    attributes(&names, |name| read(&path, name))
+}
+
+/// All attributes of an open file, sorted by name.
+pub fn all(fd: impl AsFd) -> io::Result<Vec<Attribute>> {
+    let fd = fd.as_fd();
+    let names = listed(|list| rustix::fs::flistxattr(fd, rustix::buffer::spare_capacity(list)))?;
+    attributes(&names, |name| read(&handle(fd, None), name))
+}
+
+/// Calls for a list of names, with more room when it is too long; none where there are no attributes.
+fn listed(mut call: impl FnMut(&mut Vec<u8>) -> rustix::io::Result<usize>) -> io::Result<Vec<u8>> {
     let mut list = Vec::with_capacity(512);
     loop {
-        match rustix::fs::llistxattr(&path, rustix::buffer::spare_capacity(&mut list)) {
-            Ok(_) => break,
+        match call(&mut list) {
+            Ok(_) => return Ok(list),
             Err(Errno::RANGE) if list.capacity() < MAX => list = Vec::with_capacity(MAX),
             Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+fn attributes(
+    names: &[u8],
+    value: impl Fn(&[u8]) -> io::Result<Option<Vec<u8>>>,
+) -> io::Result<Vec<Attribute>> {
     let mut attributes = Vec::new();
-    for name in list.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
-        if let Some(value) = read(&path, name)? {
+    for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+        if let Some(value) = value(name)? {
             attributes.push((CString::new(name)?, value));
         }
     }

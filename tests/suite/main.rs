@@ -15,26 +15,32 @@
 
 mod kit;
 
+mod artifacts;
 mod changes;
 mod cli;
+mod copy;
 mod crash;
 mod drivers;
 mod flags;
 mod hello;
 mod hostile;
+mod image_tree;
 mod images;
 mod interop;
 mod lifecycle;
 mod login;
 mod network;
+mod lists;
 mod pull;
 mod push;
 mod run;
 mod runtime;
+mod search;
 mod security;
 mod space;
 mod system;
 mod terminal;
+mod trust;
 mod volumes;
 
 /// A file that nobody declared would never run.

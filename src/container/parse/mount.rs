@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::options::{Collector, octal_mode, switch, unknown};
 use super::{path, usage};
 use crate::base::error::{Explain, Result};
+use crate::base::words::csv_fields;
 use crate::container::names;
 use crate::container::record::MountOptions;
 
@@ -233,31 +234,6 @@ fn subpath(text: &str) -> Result<PathBuf> {
         return Err(usage(format!("the subpath `{text}` leads out of its volume")));
     }
     Ok(PathBuf::from(text.trim_start_matches('/')))
-}
-
-/// One line of comma-separated values, where quotes protect commas: `type=bind,"src=/a,b",dst=/c`.
-fn csv_fields(text: &str) -> Result<Vec<String>> {
-    let (mut fields, mut field, mut quoted) = (Vec::new(), String::new(), false);
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                field.push('"');
-            }
-            '"' if quoted || field.is_empty() => quoted = !quoted,
-            ',' if !quoted => fields.push(std::mem::take(&mut field)),
-            other => field.push(other),
-        }
-    }
-    fields.push(field);
-    if quoted {
-        return Err(usage(format!("--mount `{text}` has an open quote")));
-    }
-    if let Some(at) = fields.iter().position(String::is_empty) {
-        return Err(usage(format!("--mount `{text}` has an empty field (number {})", at + 1)));
-    }
-    Ok(fields)
 }
 
 /// Parses one `--tmpfs`.

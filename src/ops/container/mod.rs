@@ -20,6 +20,7 @@ pub mod select;
 pub mod start;
 pub mod stop;
 pub mod top;
+pub mod transient;
 pub mod wait;
 
 pub use select::{Done, Selection};

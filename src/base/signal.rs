@@ -1,7 +1,7 @@
 //! Signals by name or number: `TERM`, `sigterm`, `15`, `SIGRTMIN+3`, `RTMAX-1`.
 
-use super::{nearest, usage};
-use crate::base::error::{Explain, Result};
+use super::error::{Explain, Result, usage};
+use super::words::nearest;
 
 /// The first real-time signal that programs may use (musl and glibc keep 32 and 33 or 34 for themselves).
 const RTMIN: i32 = 34;
