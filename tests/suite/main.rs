@@ -17,6 +17,7 @@ mod kit;
 
 mod artifacts;
 mod changes;
+mod chunked;
 mod cli;
 mod copy;
 mod crash;
