@@ -38,7 +38,7 @@ fn open(session: &Session, digest: &Digest, from: u64, to: u64) -> Result<Box<dy
         _ => return Err(session.refused(response)),
     }
     let range = response.header("content-range").and_then(content_range);
-    if !range.is_some_and(|(first, end, _)| (first, end) == (from, last)) {
+    if range.is_none_or(|(first, end, _)| (first, end) != (from, last)) {
         bail!("`{}` gives another part than was asked for", response.url.authority);
     }
     Ok(Box::new(Part { body: response.into_reader(), left: to - from }))
