@@ -3,6 +3,7 @@
 
 use dhow::base::config::Containers;
 use dhow::container::parse;
+use dhow::dockerfile::{self, Globals, glob, graph, history, ignore, scope};
 use dhow::image::list::List;
 use dhow::image::transport::Transport;
 use dhow::layer::tar::{Feed, Reader};
@@ -128,4 +129,38 @@ pub(crate) fn registries_conf(data: &[u8]) {
 /// `containers.conf`.
 pub(crate) fn containers_conf(data: &[u8]) {
     let _ = Containers::parse(&text(data));
+}
+
+/// A Dockerfile; what parses is planned and expanded too.
+pub(crate) fn dockerfile(data: &[u8]) {
+    let text = text(data);
+    let _ = dockerfile::parse_trigger("image", &text);
+    let Ok(file) = dockerfile::parse("Dockerfile", &text) else { return };
+    let platform = scope::platform_args("linux/amd64", "linux/arm64/v8", None);
+    let Ok(globals) = Globals::new(&file, Default::default(), platform) else { return };
+    let _ = graph::plan(&file, &globals, None, &Default::default());
+    for stage in &file.stages {
+        let mut scope = globals.stage(&["PATH=/bin".to_owned()]);
+        for step in &stage.steps {
+            if let Ok(action) = step.expand(&scope) {
+                let _ = scope.apply(&action);
+            }
+            let _ = history::created_by(step, &scope.args(), "file:0");
+        }
+    }
+}
+
+/// `.dockerignore` and the patterns of `COPY`; the first line is a path.
+pub(crate) fn dockerignore(data: &[u8]) {
+    let text = text(data);
+    let (path, patterns) = text.split_once('\n').unwrap_or((&text, ""));
+    if let Ok(ignore) = ignore::Ignore::parse(patterns) {
+        let _ = (ignore.excludes(path), ignore.may_include_below(path));
+    }
+    if let Ok(pattern) = glob::Pattern::new(patterns)
+        && pattern.matches(path)
+    {
+        let below = path.match_indices('/').all(|(at, _)| pattern.may_match_below(&path[..at]));
+        assert!(below, "a walk finds what matches");
+    }
 }

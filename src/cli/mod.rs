@@ -66,6 +66,11 @@ enum Command {
     Artifact(artifact::ArtifactCommand),
     /// Connect to a running container
     Attach(container::attach::AttachArgs),
+    /// Build an image from a Dockerfile
+    Build(Box<image::build::BuildArgs>),
+    /// Commands about building
+    #[command(subcommand, visible_alias = "buildx")]
+    Builder(image::builder::BuilderCommand),
     /// Commands about containers
     #[command(subcommand)]
     Container(container::ContainerCommand),
@@ -166,6 +171,8 @@ impl Command {
         match self {
             Command::Artifact(command) => command.run(session),
             Command::Attach(args) => args.run(session),
+            Command::Build(args) => args.run(session),
+            Command::Builder(command) => command.run(session),
             Command::Container(command) => command.run(session),
             Command::Create(args) => args.run(session),
             Command::Commit(args) => args.run(session),

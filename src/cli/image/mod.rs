@@ -1,5 +1,8 @@
 //! Commands about images: the noun `image`, and the short spellings at the top.
 
+pub mod build;
+mod build_args;
+pub mod builder;
 pub mod copy;
 pub mod exists;
 pub mod history;
@@ -25,6 +28,8 @@ use crate::base::error::Result;
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum ImageCommand {
+    /// Build an image from a Dockerfile
+    Build(Box<build::BuildArgs>),
     /// Copy an image from one place to another without storing it
     #[command(visible_alias = "cp")]
     Copy(copy::ImageCopyArgs),
@@ -65,6 +70,7 @@ impl ImageCommand {
     /// Does it.
     pub fn run(self, session: &Session) -> Result<()> {
         match self {
+            ImageCommand::Build(args) => args.run(session),
             ImageCommand::Copy(args) => args.run(session),
             ImageCommand::Exists(args) => args.run(session),
             ImageCommand::History(args) => args.run(session),

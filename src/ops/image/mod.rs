@@ -30,6 +30,7 @@ mod usage;
 mod tests;
 
 pub use copy::{CopyOptions, Instances, copy};
+pub use fetch::sweep_layers;
 pub use filter::Filter;
 pub use history::{HistoryEntry, MISSING, history};
 pub use inspect::{GraphDriver, Inspect, RootFs, inspect};

@@ -227,7 +227,8 @@ pub fn prune(context: &Context, options: &PruneOptions) -> Result<Removed> {
     // With --all the lists go too.
     let in_lists = if options.all { HashSet::new() } else { lists::members(&listing.images) };
     let doomed = |image: &&Image| {
-        !in_lists.contains(&image.id)
+        !image.read_only
+            && !in_lists.contains(&image.id)
             && (options.all || image.names.is_empty())
             && usage.of(&image.id).is_empty()
             && judge.passes(image)
