@@ -8,6 +8,7 @@
 pub mod artifact;
 pub mod complete;
 pub mod container;
+pub mod diff;
 pub mod docs;
 pub mod format;
 pub mod global;
@@ -25,6 +26,7 @@ pub mod search;
 pub mod session;
 pub mod system;
 pub mod typed;
+pub mod unshare;
 pub mod values;
 pub mod version;
 pub mod volume;
@@ -78,8 +80,8 @@ enum Command {
     Create(container::create::CreateArgs),
     /// Make an image of what a container has become
     Commit(container::commit::CommitArgs),
-    /// Show what a container changed in its file system
-    Diff(container::diff::DiffArgs),
+    /// Show what was changed in a file system
+    Diff(diff::DiffArgs),
     /// Write a container's file system as a tar archive
     Export(container::export::ExportArgs),
     /// Run another command in a running container
@@ -149,6 +151,8 @@ enum Command {
     Top(container::top::TopArgs),
     /// Let frozen containers go on
     Unpause(container::pause::UnpauseArgs),
+    /// Run a program in the user namespace of this user's containers
+    Unshare(unshare::UnshareArgs),
     /// Take names away from an image
     Untag(image::tag::UntagArgs),
     /// Be an OCI runtime
@@ -210,6 +214,7 @@ impl Command {
             Command::Tag(args) => args.run(session),
             Command::Top(args) => args.run(session),
             Command::Unpause(args) => args.run(session),
+            Command::Unshare(args) => args.run(session),
             Command::Untag(args) => args.run(session),
             Command::Runtime(args) => args.run(session),
             Command::Version(args) => args.run(session),

@@ -4,6 +4,7 @@ pub mod build;
 pub mod container;
 pub mod context;
 pub mod create;
+pub mod diff;
 pub mod etc;
 pub mod image;
 pub mod info;

@@ -25,6 +25,7 @@ mod drivers;
 mod flags;
 mod hello;
 mod hostile;
+mod image_tree;
 mod images;
 mod lifecycle;
 mod lists;
