@@ -17,6 +17,7 @@
 //! <root>/layers/blobs/<hex>     link to the diff id that a (compressed) blob unpacks to
 //! <root>/staging/<word>/        being made or being deleted; <word>.lock is held by who does it
 //! <root>/staging/layer-<hex>.lock   held while a layer is being fetched and unpacked
+//! <root>/partial/               beginnings of blobs whose download broke off ([`partial`])
 //! ```
 //!
 //! A crash leaves at most staging entries whose lock is free: [`Store::sweep`] deletes them. Removing a layer renames
@@ -41,6 +42,7 @@ pub mod mount;
 #[cfg(test)]
 mod mounted;
 pub mod owner;
+pub mod partial;
 mod pipeline;
 mod place;
 pub mod shift;

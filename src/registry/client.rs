@@ -39,6 +39,8 @@ pub struct ClientOptions {
     pub registries: Registries,
     /// `User-Agent`
     pub user_agent: String,
+    /// How long a server may send nothing, or next to nothing.
+    pub patience: Duration,
 }
 
 impl Default for ClientOptions {
@@ -52,6 +54,7 @@ impl Default for ClientOptions {
             retry_delay: None,
             registries: Registries::default(),
             user_agent: concat!("dhow/", env!("CARGO_PKG_VERSION")).to_owned(),
+            patience: Duration::from_secs(60),
         }
     }
 }
@@ -103,7 +106,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Client {
     /// Makes a client; touches neither files nor the network.
     pub fn new(options: ClientOptions) -> Client {
-        let transport = Transport::new(options.cert_dir.clone(), options.user_agent.clone());
+        let transport =
+            Transport::new(options.cert_dir.clone(), options.user_agent.clone(), options.patience);
         let shared = Shared {
             options,
             transport,
@@ -387,6 +391,17 @@ impl Session {
     pub(super) fn may_pass(&self, error: &Error) -> bool {
         let answered = locked(&self.host.state).answered;
         is_broken(error).is_some_and(|broken| broken.transient || (broken.maybe && answered))
+    }
+
+    /// Asks for something small again whose answer broke off in the middle.
+    pub(super) fn whole<T>(&self, ask: impl Fn() -> Result<T>) -> Result<T> {
+        let mut tries = self.policy().begin();
+        loop {
+            match ask() {
+                Err(error) if is_broken(&error).is_some_and(|broken| broken.midway) && tries.wait(None) => {}
+                other => return other,
+            }
+        }
     }
 
     /// The error for an answer that is no success.

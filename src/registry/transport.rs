@@ -16,6 +16,7 @@ use ureq::{Agent, Body, BodyReader, SendBody};
 use super::certs::HostCerts;
 use super::endpoint::is_loopback;
 use super::failure;
+use super::pace::Paced;
 use super::proxy::Proxies;
 use super::tls::{self, TlsConnector};
 use super::url::Url;
@@ -23,8 +24,8 @@ use crate::base::error::{Context, Result, bail};
 
 const REDIRECTS: usize = 10;
 const CONNECT: Duration = Duration::from_secs(30);
-/// How long a connection may stand still before it counts as broken.
-const STALL: Duration = Duration::from_secs(90);
+/// A registry may take its time to store what was sent: so many times the patience for an answer.
+const STORING: u32 = 5;
 const BUFFER: usize = 256 << 10;
 
 /// What is asked of a server.
@@ -55,6 +56,9 @@ pub(super) struct Party<'a> {
     pub(super) public: bool,
 }
 
+/// The body of an answer.
+pub(super) type AnswerBody = Paced<BodyReader<'static>>;
+
 /// What a server answered, after redirects.
 pub(super) struct Response {
     pub(super) status: u16,
@@ -62,6 +66,7 @@ pub(super) struct Response {
     /// Where the answer came from in the end.
     pub(super) url: Url,
     body: Body,
+    patience: Duration,
 }
 
 impl<'a> Request<'a> {
@@ -77,16 +82,16 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body as a stream without limit.
-    pub(super) fn into_reader(self) -> BodyReader<'static> {
-        self.body.into_reader()
+    /// The body as a stream without limit, which must not stand still.
+    pub(super) fn into_reader(self) -> AnswerBody {
+        Paced::new(self.body.into_reader(), self.patience)
     }
 
     /// The whole body, which must not exceed `limit`.
     pub(super) fn into_bytes(self, limit: u64) -> Result<Vec<u8>> {
         let host = self.url.authority.clone();
         let mut bytes = Vec::new();
-        let mut reader = self.body.into_reader().take(limit + 1);
+        let mut reader = self.into_reader().take(limit + 1);
         reader.read_to_end(&mut bytes).map_err(|error| failure::broken_read(&host, error))?;
         if bytes.len() as u64 > limit {
             bail!("`{host}` sends more than the limit of {limit} bytes");
@@ -113,13 +118,15 @@ struct AgentKey {
 pub(super) struct Transport {
     cert_dir: Option<PathBuf>,
     user_agent: String,
+    /// How long a connection may stand still before it counts as broken.
+    patience: Duration,
     proxies: Proxies,
     agents: Mutex<HashMap<AgentKey, Agent>>,
 }
 
 impl Transport {
-    pub(super) fn new(cert_dir: Option<PathBuf>, user_agent: String) -> Transport {
-        Transport { cert_dir, user_agent, proxies: Proxies::from_env(), agents: Mutex::default() }
+    pub(super) fn new(cert_dir: Option<PathBuf>, user_agent: String, patience: Duration) -> Transport {
+        Transport { cert_dir, user_agent, patience, proxies: Proxies::from_env(), agents: Mutex::default() }
     }
 
     /// Whether requests to this URL go through a proxy.
@@ -155,7 +162,11 @@ impl Transport {
             builder = builder.header("authorization", authorization);
         }
         let answer = match &mut request.payload {
-            Payload::None => agent.run(builder.body(()).with_context(|| format!("ask `{url}`"))?),
+            Payload::None => {
+                let request = builder.body(()).with_context(|| format!("ask `{url}`"))?;
+                let hasty = agent.configure_request(request).timeout_per_read(Some(self.patience));
+                agent.run(hasty.build())
+            }
             Payload::Bytes(bytes) => agent.run(builder.body(*bytes).with_context(|| format!("ask `{url}`"))?),
             Payload::Stream(stream, length) => {
                 let builder = builder.header("content-length", *length);
@@ -164,7 +175,8 @@ impl Transport {
             }
         };
         let (parts, body) = answer.map_err(|error| failure::broken(&url, error))?.into_parts();
-        Ok(Response { status: parts.status.as_u16(), headers: parts.headers, url, body })
+        let (status, patience) = (parts.status.as_u16(), self.patience);
+        Ok(Response { status, headers: parts.headers, url, body, patience })
     }
 
     fn agent(&self, url: &Url, party: &Party<'_>, at_home: bool) -> Result<Agent> {
@@ -202,8 +214,8 @@ impl Transport {
             .user_agent(self.user_agent.as_str())
             .accept_encoding("") // a blob's digest is of the bytes as stored
             .timeout_connect(Some(CONNECT))
-            .timeout_per_read(Some(STALL))
-            .timeout_per_write(Some(STALL))
+            .timeout_per_read(Some(self.patience * STORING))
+            .timeout_per_write(Some(self.patience))
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
             .max_idle_connections(64)

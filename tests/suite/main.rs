@@ -29,6 +29,7 @@ mod image_tree;
 mod images;
 mod lifecycle;
 mod lists;
+mod network;
 mod pull;
 mod push;
 mod run;

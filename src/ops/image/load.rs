@@ -188,7 +188,7 @@ fn wanted<'a>(members: &'a Members, part: &'a Part) -> Wanted<'a> {
         }
         Ok(Box::new(Verified::new(reader, &blob.digest)))
     };
-    Wanted { diff_id: part.diff_id.clone(), blob, open: Box::new(open) }
+    Wanted { diff_id: part.diff_id.clone(), blob, origin: Box::new(open) }
 }
 
 /// A member whose digest is checked at its end.

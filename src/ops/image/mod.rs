@@ -22,7 +22,7 @@ mod pull;
 mod push;
 pub mod remote;
 mod remove;
-
+mod resume;
 mod save;
 mod shares;
 pub mod trust;

@@ -1,17 +1,20 @@
 //! `pull`, and getting an image for `run` and `create`.
 
+use std::io::{Cursor, Read};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::fetch::{self, Wanted};
+use super::resume::Download;
 use super::{chunked, lists, load, trust};
 use crate::base::digest::Digest;
 use crate::base::error::{Context as _, Error, Explain, Kind, Result, bail, fail, is_not_found, render};
 use crate::image::archive::read::{check_types, pair};
 use crate::image::transport::Transport;
 use crate::image::{Config, Image, NewImage, embedded};
-use crate::layer::Blob;
+use crate::layer::{self, Blob};
 use crate::ops::context::Context;
 use crate::ops::progress::Progress;
 use crate::registry::{Client, ClientOptions, Credentials, FetchedImage, Platform, Reference, Registries};
@@ -190,11 +193,8 @@ fn kept(image: Image, text: &str) -> Pulled {
 pub(super) fn install_embedded(context: &Context) -> Result<Image> {
     let parts = embedded::build()?;
     let layer = parts.layer;
-    let wanted = Wanted {
-        diff_id: parts.diff_id,
-        blob: None,
-        open: Box::new(|| Ok(Box::new(std::io::Cursor::new(layer.clone())))),
-    };
+    let bytes = || -> Result<Box<dyn Read + Send>> { Ok(Box::new(Cursor::new(layer.clone()))) };
+    let wanted = Wanted { diff_id: parts.diff_id, blob: None, origin: Box::new(bytes) };
     let committed = fetch::commit(context, &[wanted], &crate::ops::progress::Silent, &|infos| {
         Ok(NewImage {
             config: parts.config.clone(),
@@ -331,7 +331,7 @@ fn pull_one(
     let store = context.layers()?;
     let layers: Vec<_> = fetched.image.layers.iter().zip(diff_ids).collect();
     let tables = chunked::fetch(store, client, name, &layers, progress);
-    let wanted = wanted(client, name, &fetched, diff_ids);
+    let wanted = wanted(client, name, store, &fetched, diff_ids);
     // A name with a digest stays pinned to it; its tag said nothing.
     let own = name.digest.as_ref().map_or_else(|| name.clone(), |digest| name.with_digest(digest));
     let committed = fetch::commit(context, &wanted, progress, &|infos| {
@@ -372,19 +372,17 @@ fn configuration(
 fn wanted<'a>(
     client: &'a Client,
     name: &'a Reference,
+    store: &'a layer::Store,
     fetched: &'a FetchedImage,
     diff_ids: &[Digest],
 ) -> Vec<Wanted<'a>> {
     let layers = fetched.image.layers.iter().zip(diff_ids);
     layers
-        .map(|(layer, diff_id)| Wanted {
-            diff_id: diff_id.clone(),
-            blob: Some(Blob {
-                digest: layer.digest.clone(),
-                media_type: layer.media_type.clone(),
-                size: layer.size,
-            }),
-            open: Box::new(move || Ok(Box::new(client.blob(name, &layer.digest, layer.size)?))),
+        .map(|(layer, diff_id)| {
+            let blob =
+                Blob { digest: layer.digest.clone(), media_type: layer.media_type.clone(), size: layer.size };
+            let origin = Download { client, name, blob: blob.clone(), store, state: Arc::default() };
+            Wanted { diff_id: diff_id.clone(), blob: Some(blob), origin: Box::new(origin) }
         })
         .collect()
 }
