@@ -21,6 +21,7 @@
 //!   `<run>/runtime` (the OCI runtime command line);
 //! - [`layer`] owns `<root>/layers`, `<root>/staging` and `<root>/format`;
 //! - [`image`] owns `<root>/images` and `<root>/names.json`;
+//! - [`ops::image::artifacts`] owns `<root>/artifacts`;
 //! - [`container`] owns `<root>/containers`, names among them;
 //! - [`volume`] owns `<root>/volumes`;
 //! - [`event`] owns `<root>/events`;

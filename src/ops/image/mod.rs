@@ -4,6 +4,7 @@ mod ahead;
 mod ancestry;
 pub mod artifacts;
 mod change;
+mod chunked;
 mod copy;
 mod fetch;
 mod filter;
