@@ -16,6 +16,9 @@
 mod kit;
 
 mod artifacts;
+mod build;
+mod build_context;
+mod build_copy;
 mod changes;
 mod cli;
 mod copy;

@@ -89,6 +89,7 @@ pub fn build(
     let outputs = outputs(options)?;
     let options = &with_names(options, &outputs);
     ops.enter_stage()?;
+    ops.layers()?; // makes the staging directory, which contexts may need
     let input = input::Input::find(ops, options, &caller)?;
     let mut file = parse(&input.name, &input.text)?;
     if let (Some(from), Some(stage)) = (&options.from, file.stages.first_mut()) {
