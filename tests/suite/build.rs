@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::kit::{Sandbox, eventually};
+use crate::kit::{Sandbox, eventually, rootless};
 
 /// A sandbox with a base image and this Dockerfile in `work/ctx`.
 fn with(dockerfile: &str) -> Sandbox {
@@ -372,3 +372,75 @@ fn what_cannot_be_is_refused_before_anything_is_done() {
     let error = sandbox.line("build").arg(sandbox.path("work/ctx")).fails(125);
     assert!(error.contains("security.insecure"), "{error}");
 }
+
+/// What two builders must agree on.
+fn agreed(image: &Value) -> Value {
+    let config = &image["Config"];
+    let list = |key: &str| config[key].as_array().cloned().unwrap_or_default();
+    let keys = |key: &str| {
+        config[key].as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
+    };
+    let mut labels = config["Labels"].clone();
+    if let Some(labels) = labels.as_object_mut() {
+        labels.remove("io.buildah.version");
+    }
+    // The digest of what COPY brought is computed otherwise, and WORKDIR that makes a directory is a layer here.
+    let shown = |entry: &Value| {
+        let text = entry["created_by"].as_str().unwrap_or_default();
+        let words = text.split(' ').map(|word| word.split(':').next().unwrap_or_default());
+        let words: Vec<&str> = words.collect();
+        (words.join(" "), entry["empty_layer"] == true && !text.contains("WORKDIR"))
+    };
+    let history: Vec<(String, bool)> = image["History"].as_array().unwrap().iter().map(shown).collect();
+    let history: Vec<(String, bool)> =
+        history.into_iter().map(|(text, empty)| (text.clone(), empty || text.contains("WORKDIR"))).collect();
+    serde_json::json!({
+        "env": list("Env"), "cmd": list("Cmd"), "entrypoint": list("Entrypoint"), "user": config["User"].as_str().unwrap_or_default(),
+        "workdir": config["WorkingDir"], "ports": keys("ExposedPorts"), "volumes": keys("Volumes"),
+        "labels": labels, "stop": config["StopSignal"].as_str().unwrap_or_default(), "history": history,
+    })
+}
+
+#[test]
+fn podman_makes_the_same_image_where_it_is_installed() {
+    let files = [
+        "FROM busybox\nENV A=1 B=\"two words\"\nLABEL x=y\nCOPY one /d/\nRUN echo hi > /y\nWORKDIR /w\nUSER 5\nCMD echo hi\n",
+        "FROM busybox AS base\nARG V=1\nRUN echo $V > /v\nFROM scratch\nCOPY --from=base /v /v\nENTRYPOINT [\"/x\"]\nCMD [\"a\", \"b\"]\n",
+        "FROM busybox\nEXPOSE 80 53/udp\nVOLUME /a /b\nSTOPSIGNAL SIGINT\nADD one two /many/\nSHELL [\"/bin/sh\", \"-e\", \"-c\"]\nRUN true\n",
+    ];
+    let sandbox = with("FROM busybox\n");
+    let podman = || {
+        let root = sandbox.path("work/podman");
+        let run = sandbox.path("work/podman-run");
+        let words = ["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--root"];
+        sandbox.program("podman").args(words).arg(root).arg("--runroot").arg(run)
+    };
+    let here = std::process::Command::new("podman").arg("--version").output();
+    if rootless() || here.is_err() {
+        eprintln!("needs: root and podman");
+        return;
+    }
+    sandbox.file("work/ctx/one", "1\n");
+    sandbox.file("work/ctx/two", "2\n");
+    podman().args(["load", "-q"]).stdin(sandbox.line("save busybox").run().out).ok();
+    for file in files {
+        sandbox.file("work/ctx/Dockerfile", file);
+        build(&sandbox, "-t made");
+        podman()
+            .args(["build", "-q", "--isolation", "chroot", "-t", "made"])
+            .arg(sandbox.path("work/ctx"))
+            .ok();
+        let theirs: Value = serde_json::from_str(&podman().args(["inspect", "made"]).ok()).unwrap();
+        assert_eq!(agreed(&config(&sandbox, "made")), agreed(&theirs[0]), "{file}");
+        let tree = |saved: Vec<u8>| sandbox.program("sh").args(["-c", LIST]).stdin(saved).ok();
+        sandbox.line("rm -fi c").ok();
+        sandbox.line("create --name c made x").ok();
+        podman().args(["create", "-q", "--replace", "--name", "c", "made", "x"]).ok();
+        let ours = tree(sandbox.line("export c").run().out);
+        assert_eq!(ours, tree(podman().args(["export", "c"]).run().out), "{file}");
+    }
+}
+
+/// Lists an archive: what each entry is, whose, how large; not what any runtime makes in every container.
+const LIST: &str = "tar -tv --numeric-owner | awk '{print $1, $2, ($1 ~ /^d/ ? 0 : $3), $6, $7, $8}' \
+     | grep -Ev ' (dev|proc|sys|run|etc)/' | sort -k4";
