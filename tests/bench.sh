@@ -201,3 +201,5 @@ if wanted "cat"; then
 fi
 # shellcheck source=tests/bench/images.sh
 . tests/bench/images.sh
+# shellcheck source=tests/bench/build.sh
+. tests/bench/build.sh

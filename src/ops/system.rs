@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::build;
 use super::container::rm;
 use super::context::Context;
 use super::image::{self, Filter, PruneOptions};
@@ -29,7 +30,7 @@ pub struct Usage {
 /// Measures the store.
 pub fn df(ops: &Context) -> Result<Vec<Usage>> {
     ops.enter_stage()?;
-    Ok(vec![images(ops)?, containers(ops)?, volumes_usage(ops)?, build_cache()])
+    Ok(vec![images(ops)?, containers(ops)?, volumes_usage(ops)?, build_cache(ops)?])
 }
 
 fn images(ops: &Context) -> Result<Usage> {
@@ -39,7 +40,12 @@ fn images(ops: &Context) -> Result<Usage> {
     let needed: HashSet<&Digest> =
         active.iter().flat_map(|image| &image.layers).chain(&used.layers).collect();
     let (mut total, mut kept) = (0, 0);
+    let of_images = ops.images().layers_in_use(&[])?;
+    let of_builds = build::layers_in_use(ops)?;
     for layer in layers.diff_ids()? {
+        if of_builds.contains(&layer) && !of_images.contains(&layer) {
+            continue; // the build cache's
+        }
         let bytes = size(layers.diff_dir(&layer).parent().unwrap_or(layers.root()))?;
         total += bytes;
         kept += if needed.contains(&layer) { bytes } else { 0 };
@@ -77,9 +83,10 @@ fn volumes_usage(ops: &Context) -> Result<Usage> {
     Ok(Usage { kind: "Local Volumes", total: listed.len(), active, size: total, reclaimable: unused })
 }
 
-/// There is no builder yet, so nothing it keeps.
-fn build_cache() -> Usage {
-    Usage { kind: "Build Cache", total: 0, active: 0, size: 0, reclaimable: 0 }
+fn build_cache(ops: &Context) -> Result<Usage> {
+    let kept = build::kept(ops)?;
+    let reclaimable = kept.bytes;
+    Ok(Usage { kind: "Build Cache", total: kept.count, active: 0, size: kept.bytes, reclaimable })
 }
 
 /// What `system prune` was asked for.
@@ -106,7 +113,7 @@ pub struct Pruned {
     pub freed: u64,
 }
 
-/// Removes stopped containers, then volumes (if asked for) and images that nobody needs any more.
+/// Removes stopped containers, then volumes (if asked for) and images that nobody needs any more, and what builds keep.
 pub fn prune(ops: &Context, options: &SystemPrune) -> Result<Pruned> {
     ops.enter_stage()?;
     let filters = options.filters.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>>>()?;
@@ -124,6 +131,12 @@ pub fn prune(ops: &Context, options: &SystemPrune) -> Result<Pruned> {
     if let Some(gone) = errors.note(image::prune(ops, &PruneOptions { all: options.all, filters })) {
         pruned.images = gone.deleted;
         pruned.freed += gone.freed;
+    }
+    // What steps of builds made has no labels.
+    if options.filters.is_empty()
+        && let Some(gone) = errors.note(build::prune(ops, None))
+    {
+        pruned.freed += gone.bytes;
     }
     ops.layers()?.sweep()?;
     errors.finish()?;

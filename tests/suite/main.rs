@@ -16,6 +16,7 @@
 mod kit;
 
 mod artifacts;
+mod build;
 mod build_context;
 mod build_copy;
 mod changes;

@@ -6,6 +6,7 @@ use super::build::BuildArgs;
 use crate::base::error::{Kind, Result, fail};
 use crate::base::{time, units};
 use crate::cli::session::Session;
+use crate::cli::version::VersionArgs;
 use crate::ops::build::prune;
 use crate::ui::{printer, prompt};
 
@@ -17,6 +18,8 @@ pub enum BuilderCommand {
     Build(Box<BuildArgs>),
     /// Forget the steps that builds have done, and remove their caches
     Prune(BuilderPruneArgs),
+    /// Show the version
+    Version(VersionArgs),
 }
 
 impl BuilderCommand {
@@ -25,6 +28,7 @@ impl BuilderCommand {
         match self {
             BuilderCommand::Build(args) => args.run(session),
             BuilderCommand::Prune(args) => args.run(session),
+            BuilderCommand::Version(args) => args.run(session),
         }
     }
 }

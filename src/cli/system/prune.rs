@@ -8,7 +8,7 @@ use crate::cli::session::Session;
 use crate::ops::system::{SystemPrune, prune};
 use crate::ui::{printer, prompt};
 
-/// Remove what nothing needs: stopped containers, dangling images, with --volumes unused volumes
+/// Remove what nothing needs: stopped containers, dangling images, the build cache, with --volumes unused volumes
 #[derive(Debug, Args)]
 pub struct SystemPruneArgs {
     /// All images that no container uses, not only those without a name
@@ -32,7 +32,7 @@ impl SystemPruneArgs {
             let images = if self.all { "images without a container" } else { "dangling images" };
             let volumes = if self.volumes { ", all volumes that no container uses" } else { "" };
             printer::talk(&format!(
-                "WARNING! This will remove all stopped containers{volumes} and all {images}."
+                "WARNING! This will remove all stopped containers{volumes}, all {images} and the build cache."
             ));
             if !prompt::confirm("Are you sure you want to continue?")? {
                 return Ok(());

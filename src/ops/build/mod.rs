@@ -53,7 +53,7 @@ use jiff::Timestamp;
 
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Kind, Result, fail};
-use crate::dockerfile::{Globals, graph, parse, scope};
+use crate::dockerfile::{Dockerfile, Globals, graph, parse, scope};
 use crate::layer::Times;
 use crate::ops::context::Context as Ops;
 use crate::ops::create::{Caller, Defaults};
@@ -99,7 +99,7 @@ pub fn build(
     let platforms = scope::platform_args(&Platform::host().to_string(), &target, options.target.as_deref());
     let globals = Globals::new(&file, options.args.clone(), platforms)?;
     let contexts: BTreeSet<String> = options.contexts.keys().cloned().collect();
-    let plan = graph::plan(&file, &globals, options.target.as_deref(), &contexts)?;
+    let plan = plan(&file, &globals, options, &contexts)?;
     let voice = voice::Voice::new(reporter, 1, 1);
     file.warnings.iter().for_each(|odd| voice.warn(&format!("{}:{}: {}", input.name, odd.line, odd.message)));
     for name in scope::unused(&file, &options.args) {
@@ -129,12 +129,35 @@ pub fn build(
     ops.layers()?.sweep()?;
     let done = built?;
     active.hold(&done.config.rootfs.diff_ids)?;
+    for name in &options.names {
+        voice.say(&format!("COMMIT {}", name.full()));
+    }
     let id = result::commit(&job, done)?;
     for output in &outputs {
         output.write(ops, &caller.cwd, &id, &options.names, progress)?;
     }
     let takes_stdout = outputs.iter().any(Output::takes_stdout);
     Ok(Built { id, names: options.names.iter().map(|name| name.full()).collect(), takes_stdout })
+}
+
+/// The stages to be built: those that the target needs, or with `--skip-unused-stages=false` all before it as well.
+fn plan(
+    file: &Dockerfile,
+    globals: &Globals,
+    options: &BuildOptions,
+    contexts: &BTreeSet<String>,
+) -> Result<graph::Plan> {
+    let mut plan = graph::plan(file, globals, options.target.as_deref(), contexts)?;
+    let others = if options.all_stages { plan.target } else { 0 };
+    for index in 0..others {
+        let other = graph::plan(file, globals, Some(&index.to_string()), contexts)?;
+        for (one, more) in plan.stages.iter_mut().zip(other.stages) {
+            if one.is_none() {
+                *one = more;
+            }
+        }
+    }
+    Ok(plan)
 }
 
 /// The options with the names that outputs give the image.

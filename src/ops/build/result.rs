@@ -99,7 +99,7 @@ fn squash(job: &Job<'_>, config: &mut Config, inherited: (usize, usize)) -> Resu
 }
 
 /// History with one layer in its newer part: its last entry stands for all.
-fn collapse(history: &mut Vec<History>, from: usize) {
+fn collapse(history: &mut [History], from: usize) {
     let Some(last) = history.len().checked_sub(1).filter(|last| *last >= from) else { return };
     for (at, entry) in history.iter_mut().enumerate().skip(from) {
         entry.empty_layer = at != last;

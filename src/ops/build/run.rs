@@ -243,7 +243,7 @@ fn drain(stage: &Stage<'_>, output: &OwnedFd, mut open: bool) -> Result<()> {
     while open {
         let ready =
             wait_any(&[(output.as_fd(), PollFlags::IN)], Some(PATIENCE)).context("read the output")?;
-        if !ready.first().is_some_and(|flags| !flags.is_empty()) {
+        if ready.first().is_none_or(|flags| flags.is_empty()) {
             return Ok(()); // somebody outside of the container holds the other end
         }
         open = relay(stage, output)?;

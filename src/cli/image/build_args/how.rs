@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::base::error::Result;
+use crate::base::error::{Kind, Result, fail};
 use crate::base::time;
 use crate::cli::values::go_bool;
 use crate::ops::build::{BuildOptions, CacheOptions};
@@ -28,7 +28,7 @@ pub(in crate::cli::image) struct HowArgs {
     #[arg(short, long)]
     pub(in crate::cli::image) quiet: bool,
     /// How progress is shown: auto or plain
-    #[arg(long, value_name = "FORM", value_parser = ["auto", "plain"], env = "BUILDKIT_PROGRESS", hide_env = true)]
+    #[arg(long, value_name = "FORM", value_parser = ["auto", "plain"])]
     pub(in crate::cli::image) progress: Option<String>,
     /// File for what is said, in place of stderr
     #[arg(long, value_name = "PATH")]
@@ -48,10 +48,27 @@ pub(in crate::cli::image) struct HowArgs {
     /// Layers are stored uncompressed anyway
     #[arg(short = 'D', long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, hide = true)]
     pub(in crate::cli::image) disable_compression: Option<bool>,
+    /// Docker's: `false`, since no attestations are made
+    #[arg(long, value_name = "BOOL", hide = true)]
+    pub(in crate::cli::image) provenance: Option<String>,
+    /// Docker's: `false`, since no attestations are made
+    #[arg(long, value_name = "BOOL", hide = true)]
+    pub(in crate::cli::image) sbom: Option<String>,
+    /// Docker's: `default`, since there is one builder
+    #[arg(long, value_name = "NAME", value_parser = ["default"], hide = true)]
+    pub(in crate::cli::image) builder: Option<String>,
 }
 
 impl HowArgs {
     pub(in crate::cli::image) fn fill(&self, options: &mut BuildOptions) -> Result<()> {
+        for (flag, value) in [("--provenance", &self.provenance), ("--sbom", &self.sbom)] {
+            if value.as_deref().is_some_and(|value| value != "false") {
+                return Err(fail(
+                    Kind::Usage,
+                    format!("`{flag}` is not supported: no attestations are made"),
+                ));
+            }
+        }
         let one_layer = self.layers == Some(false);
         options.result.squash |= one_layer;
         options.cache = CacheOptions {

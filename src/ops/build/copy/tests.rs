@@ -168,7 +168,7 @@ fn links_holes_and_special_files_stay_what_they_are() {
     use crate::sys::file::{FileType, mknod_at};
     mknod_at(&here, Path::new("fifo"), FileType::Fifo, 0o644, 0).unwrap();
     mknod_at(&here, Path::new("socket"), FileType::Socket, 0o644, 0).unwrap();
-    std::fs::rename(bench.c("d/one"), bench.c("d/name \u{1b}\n of bytes")).unwrap();
+    fs::rename(&bench.c("d/one"), &bench.c("d/name \u{1b}\n of bytes")).unwrap();
     bench.copy(&["d"], "/").unwrap();
     let of = |name: &str| std::fs::symlink_metadata(bench.r(name)).unwrap();
     assert_eq!(of("two").ino(), of("name \u{1b}\n of bytes").ino());
