@@ -78,6 +78,20 @@ const MANIFEST: &[&str] = &[
     "}",
     ",",
 ];
+const POLICY: &[&str] = &[
+    "{\"default\":",
+    "[{\"type\":\"reject\"}]",
+    "[{\"type\":\"signedBy\",\"keyPath\":\"/k\"}]",
+    "[]",
+    ",\"transports\":{",
+    "\"docker\":{",
+    "\"dir\":{",
+    "\"\":",
+    "\"*.b.c\":",
+    "\"docker.io/library\":",
+    ",",
+    "}",
+];
 const MOUNT: &[&str] = &[
     "type=",
     "bind",
@@ -268,6 +282,18 @@ proptest! {
     fn manifests(words in of(MANIFEST), bytes in any_bytes()) {
         inputs::manifest(&words);
         inputs::manifest(&bytes);
+    }
+
+    #[test]
+    fn lists(words in of(MANIFEST), bytes in any_bytes()) {
+        inputs::list(&words);
+        inputs::list(&bytes);
+    }
+
+    #[test]
+    fn policies(words in of(POLICY), bytes in any_bytes()) {
+        inputs::policy(&words);
+        inputs::policy(&bytes);
     }
 
     #[test]

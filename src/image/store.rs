@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::lists::ListRecord;
 use super::{Config, Names, VERSION};
 use crate::base::digest::{Algorithm, Digest};
 use crate::base::error::{Context, Error, Kind, Result, bail, fail};
@@ -25,19 +26,22 @@ pub struct Store {
 
 /// `image.json`: enough for every listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
-    version: u32,
-    manifest_digest: Digest,
-    manifest_type: String,
-    layers: Vec<Digest>,
-    size: u64,
-    created: Timestamp,
+pub(super) struct Record {
+    pub(super) version: u32,
+    pub(super) manifest_digest: Digest,
+    pub(super) manifest_type: String,
+    pub(super) layers: Vec<Digest>,
+    pub(super) size: u64,
+    pub(super) created: Timestamp,
     #[serde(default)]
-    os: String,
+    pub(super) os: String,
     #[serde(default)]
-    architecture: String,
+    pub(super) architecture: String,
     #[serde(default)]
-    variant: String,
+    pub(super) variant: String,
+    /// What makes it a list of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) list: Option<ListRecord>,
 }
 
 /// An image of the store.
@@ -69,6 +73,8 @@ pub struct Image {
     pub variant: String,
     /// It lies in an additional store, which is never changed.
     pub read_only: bool,
+    /// The list of images that it is, if it is one.
+    pub list: Option<ListRecord>,
     dir: PathBuf,
     config: OnceLock<Config>,
 }
@@ -129,13 +135,19 @@ impl Image {
         Ok(self.config.get_or_init(|| config))
     }
 
-    /// The configuration's exact bytes.
+    /// The configuration's exact bytes; a list of images has none.
     pub fn config_bytes(&self) -> Result<Vec<u8>> {
+        if self.is_list() {
+            return Err(fail(Kind::Failed, format!("`{}` is a list of images, not an image", self.id)));
+        }
         fs::read_limited(&self.dir.join("config.json"), super::config::LIMIT)
     }
 
     /// The exact bytes of the manifest by which it was first had.
     pub fn manifest_bytes(&self) -> Result<Vec<u8>> {
+        if let Some(list) = &self.list {
+            return Ok(list.text.clone().into_bytes());
+        }
         fs::read_limited(&self.dir.join("manifest.json"), super::config::LIMIT)
     }
 
@@ -173,6 +185,7 @@ impl Image {
             architecture: record.architecture,
             variant: record.variant,
             read_only: false,
+            list: record.list,
             dir,
             config: OnceLock::new(),
         }
@@ -209,6 +222,11 @@ impl Store {
     /// The same with other stores, whose images are seen and never changed.
     pub fn with_additional(self, additional: &[PathBuf]) -> Store {
         Store { additional: additional.to_owned(), ..self }
+    }
+
+    /// The root of all stores.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Keeps layers from being removed: held while an image is committed or a container on it is made.
@@ -343,6 +361,7 @@ impl Store {
             os: config.os.clone(),
             architecture: config.architecture.clone(),
             variant: config.variant.clone(),
+            list: None,
         };
         let staging = self.staging()?;
         let files: [(&str, &[u8]); 3] = [
@@ -443,7 +462,7 @@ impl Store {
         Ok(seen.map(|image| image.layers.clone()).chain(hidden).flatten().collect())
     }
 
-    fn read_record(&self, id: &Digest) -> Result<Record> {
+    pub(super) fn read_record(&self, id: &Digest) -> Result<Record> {
         self.read_record_in(&self.dir(id), id)
     }
 
@@ -455,7 +474,7 @@ impl Store {
         Ok(record)
     }
 
-    fn images(&self) -> PathBuf {
+    pub(super) fn images(&self) -> PathBuf {
         self.root.join("images")
     }
 
@@ -474,7 +493,7 @@ impl Store {
     }
 
     /// A fresh directory in staging.
-    fn staging(&self) -> Result<Staging> {
+    pub(super) fn staging(&self) -> Result<Staging> {
         fs::create_dir_all(&self.root.join("staging"))?;
         Staging::new(&self.root)
     }
@@ -494,7 +513,7 @@ fn id_of_dir(name: &str) -> Option<Digest> {
 }
 
 /// Points names at an image; gives back those that pointed elsewhere.
-fn give_names(all: &mut Names, id: &Digest, names: &[Reference]) -> Vec<(String, Digest)> {
+pub(super) fn give_names(all: &mut Names, id: &Digest, names: &[Reference]) -> Vec<(String, Digest)> {
     let mut moved = Vec::new();
     for name in names.iter().map(Reference::full) {
         match all.names.insert(name.clone(), id.clone()) {

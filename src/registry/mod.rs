@@ -20,11 +20,13 @@ mod failure;
 mod fetch;
 pub mod manifest;
 pub mod platform;
+pub mod policy;
 mod probe;
 mod proxy;
 mod push;
 pub mod reference;
 mod retry;
+mod search;
 mod tls;
 mod token;
 mod transport;
@@ -41,6 +43,7 @@ pub use fetch::{Fetched, FetchedImage, Head, not_found};
 pub use platform::Platform;
 pub use push::{Open, Pushed};
 pub use reference::Reference;
+pub use search::Hit;
 pub use upload::{Grow, Growing, Grown};
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ pub mod attach;
 pub mod commit;
 pub mod create;
 pub mod create_args;
-pub mod diff;
 pub mod exec;
 pub mod exists;
 pub mod export;
@@ -44,7 +43,7 @@ pub enum ContainerCommand {
     /// Make an image of what a container has become
     Commit(commit::CommitArgs),
     /// Show what a container changed in its file system
-    Diff(diff::DiffArgs),
+    Diff(super::diff::ContainerDiffArgs),
     /// Write a container's file system as a tar archive
     Export(export::ExportArgs),
     /// Run another command in a running container

@@ -34,18 +34,23 @@ pub fn diff(ops: &Ops, container: &Container) -> Result<Vec<Change>> {
         return Ok(Vec::new()); // never started
     }
     let all = ops.layers()?.diff(&config.rootfs.layers, &container.dir)?;
-    let points = mount_points(container);
+    Ok(without_mount_points(all, &mount_points(container)))
+}
+
+/// Leaves out what was only made to mount something on.
+pub fn without_mount_points(all: Vec<Change>, points: &HashSet<PathBuf>) -> Vec<Change> {
     let (points, own): (Vec<Change>, Vec<Change>) =
-        all.into_iter().partition(|change| is_mount_point(&points, &change.path));
+        all.into_iter().partition(|change| is_mount_point(points, &change.path));
     let holds = |dir: &Change, list: &[Change]| {
         list.iter().any(|other| other.path != dir.path && other.path.starts_with(&dir.path))
     };
     // A directory counts when something of the container's own is in it, or when nothing was mounted there.
     let kept = |change: &Change| holds(change, &own) || (!change.only_inside && !holds(change, &points));
-    Ok(own.iter().filter(|change| kept(change)).cloned().collect())
+    own.iter().filter(|change| kept(change)).cloned().collect()
 }
 
-fn mount_points(container: &Container) -> HashSet<PathBuf> {
+/// Where something is mounted in a container, relative to its root.
+pub fn mount_points(container: &Container) -> HashSet<PathBuf> {
     let made = GENERATED.iter().filter(|(file, _)| container.dir.join(file).is_file());
     let asked = container.config.mounts.iter().map(|mount| mount.target.as_str());
     let all = made.map(|(_, target)| *target).chain(asked).chain(MOUNTED);
@@ -174,6 +179,21 @@ fn write_changes(ops: &Ops, container: &Container, out: &mut dyn Write) -> Resul
     let keep = |change: &Change| kept.contains(&change.path);
     let layers = &container.config.rootfs.layers;
     ops.layers()?.write_diff_tar(layers, &container.dir, shifted.shift().as_ref(), &keep, out)
+}
+
+/// The whole file system of a container as a detached, read-only mount, with owners as the host has them.
+pub fn mount(ops: &Ops, container: &Container) -> Result<OwnedFd> {
+    let rootfs = &container.config.rootfs;
+    if let Some(own) = &rootfs.path {
+        return mount::clone_path(own, false).with_context(|| format!("open `{}`", own.display()));
+    }
+    let request = MountRequest {
+        layers: &rootfs.layers,
+        dir: Some(&container.dir),
+        read_only: true,
+        ..MountRequest::default()
+    };
+    view(ops, container, &request)
 }
 
 /// Writes the whole file system of a container as an archive (`export`).
