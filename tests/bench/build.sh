@@ -1,4 +1,3 @@
-#!/usr/bin/env bash
 # Rows about builds; read by tests/bench.sh, whose functions and variables it uses.
 # shellcheck disable=SC2154
 if wanted "build"; then
