@@ -69,6 +69,8 @@ enum Command {
     Create(container::create::CreateArgs),
     /// Make an image of what a container has become
     Commit(container::commit::CommitArgs),
+    /// Copy files between a container and the host
+    Cp(container::cp::CpArgs),
     /// Show what a container changed in its file system
     Diff(container::diff::DiffArgs),
     /// Show what happens to containers, images and volumes
@@ -129,6 +131,8 @@ enum Command {
     Save(image::save::SaveArgs),
     /// Start containers
     Start(container::start::StartArgs),
+    /// Show what running containers use, again and again
+    Stats(container::stats::StatsArgs),
     /// Stop running containers
     Stop(container::stop::StopArgs),
     /// Commands about the store as a whole
@@ -142,6 +146,8 @@ enum Command {
     Unpause(container::pause::UnpauseArgs),
     /// Take names away from an image
     Untag(image::tag::UntagArgs),
+    /// Change the limits of containers, also while they run
+    Update(container::update::UpdateArgs),
     /// Be an OCI runtime
     #[command(hide = true)]
     Runtime(runtime::RuntimeArgs),
@@ -164,6 +170,7 @@ impl Command {
             Command::Container(command) => command.run(session),
             Command::Create(args) => args.run(session),
             Command::Commit(args) => args.run(session),
+            Command::Cp(args) => args.run(session),
             Command::Diff(args) => args.run(session),
             Command::Events(args) => args.run(session),
             Command::Export(args) => args.run(session),
@@ -193,12 +200,14 @@ impl Command {
             Command::Run(args) => args.run(session),
             Command::Save(args) => args.run(session),
             Command::Start(args) => args.run(session),
+            Command::Stats(args) => args.run(session),
             Command::Stop(args) => args.run(session),
             Command::System(command) => command.run(session),
             Command::Tag(args) => args.run(session),
             Command::Top(args) => args.run(session),
             Command::Unpause(args) => args.run(session),
             Command::Untag(args) => args.run(session),
+            Command::Update(args) => args.run(session),
             Command::Runtime(args) => args.run(session),
             Command::Version(args) => args.run(session),
             Command::Volume(command) => command.run(session),

@@ -17,6 +17,7 @@ mod kit;
 
 mod changes;
 mod cli;
+mod cp;
 mod crash;
 mod drivers;
 mod events;
@@ -26,6 +27,7 @@ mod hello;
 mod hostile;
 mod images;
 mod lifecycle;
+mod limits;
 mod pull;
 mod push;
 mod run;
