@@ -32,6 +32,66 @@ const REFERENCE: &[&str] = &[
     "A",
     "[::1]",
 ];
+const TRANSPORT: &[&str] = &[
+    "docker://",
+    "oci:",
+    "oci-archive:",
+    "docker-archive:",
+    "dir:",
+    "containers-storage:",
+    "/tmp/a",
+    "a.tar",
+    ":",
+    "@",
+    "7",
+    "busybox",
+    "quay.io/",
+    "[",
+];
+const AUTH: &[&str] = &[
+    "{\"auths\":{",
+    "\"quay.io\"",
+    "\"https://index.docker.io/v1/\"",
+    ":",
+    "{\"auth\":",
+    "\"YTpi\"",
+    "\"!\"",
+    "\"identitytoken\"",
+    "\"username\"",
+    "\"password\"",
+    "null",
+    "}",
+    ",",
+];
+const MANIFEST: &[&str] = &[
+    "{\"schemaVersion\":2",
+    ",\"mediaType\":\"application/vnd.oci.image.index.v1+json\"",
+    ",\"config\":",
+    ",\"layers\":[",
+    ",\"manifests\":[",
+    "{\"mediaType\":\"x\",\"digest\":\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"",
+    ",\"size\":1}",
+    ",\"size\":-1}",
+    ",\"annotations\":null",
+    "null",
+    "]",
+    "}",
+    ",",
+];
+const POLICY: &[&str] = &[
+    "{\"default\":",
+    "[{\"type\":\"reject\"}]",
+    "[{\"type\":\"signedBy\",\"keyPath\":\"/k\"}]",
+    "[]",
+    ",\"transports\":{",
+    "\"docker\":{",
+    "\"dir\":{",
+    "\"\":",
+    "\"*.b.c\":",
+    "\"docker.io/library\":",
+    ",",
+    "}",
+];
 const MOUNT: &[&str] = &[
     "type=",
     "bind",
@@ -118,6 +178,62 @@ const TOML: &[&str] = &[
     "-1",
 ];
 
+const DOCKERFILE: &[&str] = &[
+    "FROM x",
+    "FROM x AS a",
+    "\n",
+    "\r\n",
+    " ",
+    "\\\n",
+    "# escape=`\n",
+    "#",
+    "ARG ",
+    "ENV ",
+    "a=",
+    "LABEL ",
+    "RUN ",
+    "COPY ",
+    "ADD ",
+    "--from=",
+    "--chmod=",
+    "--mount=type=cache,target=",
+    "--mount=type=secret,",
+    "--exclude=",
+    "<<EOF",
+    "<<-'E'",
+    "EOF\n",
+    "E\n",
+    "ONBUILD ",
+    "CMD ",
+    "[\"a\",\"b\"]",
+    "EXPOSE ",
+    "1-65535",
+    "/udp",
+    "HEALTHCHECK ",
+    "--interval=1s ",
+    "STOPSIGNAL ",
+    "WORKDIR ",
+    "$a",
+    "${a",
+    ":-",
+    ":?",
+    "##",
+    "%",
+    "//",
+    "*",
+    "?",
+    "/",
+    "}",
+    "'",
+    "\"",
+    "\\",
+    "`",
+    "u=rwX,go=rX",
+    "0755",
+];
+const IGNORE: &[&str] =
+    &["a", "b", "/", "*", "**", "?", "[", "]", "^", "-", "\\", "!", "#", "\n", ".", "..", " ", "é"];
+
 /// A header block that passes its checksum, so that what is behind the first check is reached.
 fn tar_block() -> impl Strategy<Value = Vec<u8>> {
     let kind = prop::sample::select(b"01234567gxLKSDV\0".as_slice());
@@ -148,6 +264,36 @@ proptest! {
     fn references(words in of(REFERENCE), bytes in any_bytes()) {
         inputs::reference(&words);
         inputs::reference(&bytes);
+    }
+
+    #[test]
+    fn transports(words in of(TRANSPORT), bytes in any_bytes()) {
+        inputs::transport(&words);
+        inputs::transport(&bytes);
+    }
+
+    #[test]
+    fn files_of_logins(words in of(AUTH), bytes in any_bytes()) {
+        inputs::auth_file(&words);
+        inputs::auth_file(&bytes);
+    }
+
+    #[test]
+    fn manifests(words in of(MANIFEST), bytes in any_bytes()) {
+        inputs::manifest(&words);
+        inputs::manifest(&bytes);
+    }
+
+    #[test]
+    fn lists(words in of(MANIFEST), bytes in any_bytes()) {
+        inputs::list(&words);
+        inputs::list(&bytes);
+    }
+
+    #[test]
+    fn policies(words in of(POLICY), bytes in any_bytes()) {
+        inputs::policy(&words);
+        inputs::policy(&bytes);
     }
 
     #[test]
@@ -182,5 +328,19 @@ proptest! {
             inputs::registries_conf(input);
             inputs::containers_conf(input);
         }
+    }
+
+    #[test]
+    fn dockerfiles(words in of(DOCKERFILE), bytes in any_bytes()) {
+        let begun = [b"FROM x\n", words.as_slice()].concat();
+        for input in [&words, &begun, &bytes] {
+            inputs::dockerfile(input);
+        }
+    }
+
+    #[test]
+    fn ignore_lists(words in of(IGNORE), bytes in any_bytes()) {
+        inputs::dockerignore(&words);
+        inputs::dockerignore(&bytes);
     }
 }

@@ -29,6 +29,8 @@ pub enum Kind {
     No,
     /// A process ended with this status, which is the whole answer: nothing printed.
     Exited(u8),
+    /// A command that was run on the way (`RUN` of a build) ended with this status, which becomes ours.
+    Command(u8),
     /// The reader of our output went away: success.
     ClosedPipe,
 }
@@ -42,7 +44,7 @@ impl Kind {
             Kind::NotExecutable => 126,
             Kind::NoCommand => 127,
             Kind::No | Kind::Missing => 1,
-            Kind::Exited(status) => status,
+            Kind::Exited(status) | Kind::Command(status) => status,
             Kind::ClosedPipe => 0,
         }
     }

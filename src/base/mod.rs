@@ -5,11 +5,13 @@
 pub mod config;
 pub mod digest;
 pub mod error;
+pub mod failure;
 pub mod fs;
 pub mod id;
 pub mod lock;
 pub mod roots;
 pub mod signal;
+pub mod storage_conf;
 pub mod text;
 pub mod time;
 pub mod units;

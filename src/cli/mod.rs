@@ -5,8 +5,10 @@
 //! (`run`, `container run`) are one Args. Subcommands are deferred: only the one that was typed is built,
 //! which keeps the start under a millisecond.
 
+pub mod artifact;
 pub mod complete;
 pub mod container;
+pub mod diff;
 pub mod docs;
 pub mod events;
 pub mod format;
@@ -16,14 +18,17 @@ pub mod image;
 pub mod info;
 pub mod inspect;
 pub mod login;
+pub mod manifest;
 pub mod names;
 pub mod pull_source;
 pub mod reclaimed;
 pub mod refuse;
 pub mod runtime;
+pub mod search;
 pub mod session;
 pub mod system;
 pub mod typed;
+pub mod unshare;
 pub mod values;
 pub mod version;
 pub mod volume;
@@ -60,8 +65,16 @@ pub struct Dhow {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
+    /// Commands about artifacts
+    #[command(subcommand)]
+    Artifact(artifact::ArtifactCommand),
     /// Connect to a running container
     Attach(container::attach::AttachArgs),
+    /// Build an image from a Dockerfile
+    Build(Box<image::build::BuildArgs>),
+    /// Commands about building
+    #[command(subcommand, visible_alias = "buildx")]
+    Builder(image::builder::BuilderCommand),
     /// Commands about containers
     #[command(subcommand)]
     Container(container::ContainerCommand),
@@ -71,8 +84,8 @@ enum Command {
     Commit(container::commit::CommitArgs),
     /// Copy files between a container and the host
     Cp(container::cp::CpArgs),
-    /// Show what a container changed in its file system
-    Diff(container::diff::DiffArgs),
+    /// Show what was changed in a file system
+    Diff(diff::DiffArgs),
     /// Show what happens to containers, images and volumes
     Events(events::EventsArgs),
     /// Write a container's file system as a tar archive
@@ -107,6 +120,9 @@ enum Command {
     Logout(login::LogoutArgs),
     /// Show what containers wrote
     Logs(container::logs::LogsArgs),
+    /// Commands about lists of images
+    #[command(subcommand)]
+    Manifest(manifest::ManifestCommand),
     /// Freeze all processes of running containers
     Pause(container::pause::PauseArgs),
     /// Show the published ports of a container
@@ -129,6 +145,8 @@ enum Command {
     Run(container::run::RunArgs),
     /// Save images to an archive
     Save(image::save::SaveArgs),
+    /// Search registries for images
+    Search(search::SearchArgs),
     /// Start containers
     Start(container::start::StartArgs),
     /// Show what running containers use, again and again
@@ -144,6 +162,8 @@ enum Command {
     Top(container::top::TopArgs),
     /// Let frozen containers go on
     Unpause(container::pause::UnpauseArgs),
+    /// Run a program in the user namespace of this user's containers
+    Unshare(unshare::UnshareArgs),
     /// Take names away from an image
     Untag(image::tag::UntagArgs),
     /// Change the limits of containers, also while they run
@@ -166,7 +186,10 @@ enum Command {
 impl Command {
     fn run(self, session: &Session) -> Result<()> {
         match self {
+            Command::Artifact(command) => command.run(session),
             Command::Attach(args) => args.run(session),
+            Command::Build(args) => args.run(session),
+            Command::Builder(command) => command.run(session),
             Command::Container(command) => command.run(session),
             Command::Create(args) => args.run(session),
             Command::Commit(args) => args.run(session),
@@ -188,6 +211,7 @@ impl Command {
             Command::Login(args) => args.run(session),
             Command::Logout(args) => args.run(session),
             Command::Logs(args) => args.run(session),
+            Command::Manifest(command) => command.run(session),
             Command::Pause(args) => args.run(session),
             Command::Port(args) => args.run(session),
             Command::Ps(args) => args.run(session),
@@ -199,6 +223,7 @@ impl Command {
             Command::Rmi(args) => args.run(session),
             Command::Run(args) => args.run(session),
             Command::Save(args) => args.run(session),
+            Command::Search(args) => args.run(session),
             Command::Start(args) => args.run(session),
             Command::Stats(args) => args.run(session),
             Command::Stop(args) => args.run(session),
@@ -206,6 +231,7 @@ impl Command {
             Command::Tag(args) => args.run(session),
             Command::Top(args) => args.run(session),
             Command::Unpause(args) => args.run(session),
+            Command::Unshare(args) => args.run(session),
             Command::Untag(args) => args.run(session),
             Command::Update(args) => args.run(session),
             Command::Runtime(args) => args.run(session),

@@ -101,7 +101,7 @@ pub enum Encoder<W: Write + Send> {
     Plain(W),
     /// Parallel gzip.
     Gzip(Box<gzip::Writer<W>>),
-    /// Zstandard.
+    /// Parallel Zstandard.
     Zstd(Box<zstd::Encoder<'static, W>>),
 }
 
@@ -115,7 +115,10 @@ pub fn encoder<W: Write + Send>(out: W, compression: Compression, level: Option<
             Encoder::Gzip(Box::new(gzip::Writer::new(out, level.context("a gzip level is 0 to 9")?)))
         }
         Compression::Zstd => {
-            let encoder = zstd::Encoder::new(out, level.unwrap_or(3)).context("start zstd")?;
+            let mut encoder = zstd::Encoder::new(out, level.unwrap_or(3)).context("start zstd")?;
+            // With any number of threads but none the bytes are the same.
+            let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(16);
+            encoder.multithread(threads as u32).context("start the threads of zstd")?;
             Encoder::Zstd(Box::new(encoder))
         }
         other => bail!("writing {other:?} is not supported"),

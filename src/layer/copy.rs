@@ -201,7 +201,7 @@ pub(super) fn is_whiteout(stat: &Stat) -> bool {
 }
 
 /// Whether a directory hides what lower layers have under its name.
-pub(super) fn is_opaque(dir: &OwnedFd, name: &Path) -> Result<bool> {
+pub fn is_opaque(dir: &OwnedFd, name: &Path) -> Result<bool> {
     for attribute in [&b"trusted.overlay.opaque"[..], b"user.overlay.opaque"] {
         if xattr::get_at(dir, name, attribute)?.is_some_and(|value| value == b"y") {
             return Ok(true);

@@ -54,26 +54,44 @@ struct Walk {
     lowers: Vec<RootDir>,
     /// The top is a whole copy (vfs): what it lacks is deleted, what is equal is unchanged.
     whole: bool,
+    /// One of the two may have come through an archive, which keeps whole seconds only.
+    seconds: bool,
     changes: Vec<Change>,
 }
 
 impl Store {
     /// The changes of the container whose directory is `dir`, sorted by path.
     pub fn diff(&self, layers: &[Digest], dir: &Path) -> Result<Vec<Change>> {
-        let top = self.top_of(layers, dir)?;
-        self.compare(layers, &top)
+        self.diff_of(layers, &self.top(layers, dir)?)
     }
 
-    /// The changes that a tree shows against these layers, sorted by path.
-    pub(super) fn compare(&self, layers: &[Digest], top: &Top) -> Result<Vec<Change>> {
+    /// The changes that a tree shows.
+    pub(super) fn diff_of(&self, layers: &[Digest], top: &Top) -> Result<Vec<Change>> {
+        changes(&self.lower_dirs(layers)?, &top.path, top.whole)
+    }
+
+    /// What the topmost of these layers changes in those below it, sorted by path.
+    pub fn diff_layers(&self, layers: &[Digest]) -> Result<Vec<Change>> {
+        let dirs = self.lower_dirs(layers)?;
+        dirs.split_last().map_or_else(|| Ok(Vec::new()), |(top, below)| changes(below, top, false))
+    }
+
+    /// What a whole root file system has other than another one, sorted by path.
+    pub fn diff_roots(&self, top: RootDir, base: RootDir) -> Result<Vec<Change>> {
+        Walk { top, lowers: vec![base], whole: true, seconds: true, changes: Vec::new() }.sorted()
+    }
+
+    /// Where the changes of the container whose directory is `dir` are.
+    pub(super) fn top(&self, layers: &[Digest], dir: &Path) -> Result<Top> {
+        let (path, whole) = top_of(dir);
+        if whole || self.driver()? != Driver::Fuse {
+            return Ok(Top { path, whole, _mount: None });
+        }
         let lowers = self.lower_dirs(layers)?;
-        let open = |path: &PathBuf| RootDir::open(path).with_context(|| format!("open `{}`", path.display()));
-        let lowers = lowers.iter().rev().map(open).collect::<Result<Vec<_>>>()?;
-        let mut walk = Walk { top: open(&top.path)?, lowers, whole: top.whole, changes: Vec::new() };
-        let all: Vec<usize> = (0..walk.lowers.len()).collect();
-        walk.directory(Path::new(""), &all)?;
-        walk.changes.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(walk.changes)
+        let trees: Vec<PathBuf> = [path].into_iter().chain(lowers.into_iter().rev()).collect();
+        let mount = fuse::overlay(&trees, None, RDONLY)?;
+        let path = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
+        Ok(Top { path, whole: true, _mount: Some(mount) })
     }
 }
 
@@ -86,25 +104,28 @@ pub(super) struct Top {
     _mount: Option<OwnedFd>,
 }
 
-impl Store {
-    /// Where the changes of the container whose directory is `dir` are.
-    pub(super) fn top_of(&self, layers: &[Digest], dir: &Path) -> Result<Top> {
-        let (rootfs, upper) = (dir.join("rootfs"), dir.join("upper"));
-        if rootfs.exists() {
-            return Ok(Top { path: rootfs, whole: true, _mount: None });
-        }
-        if self.driver()? != Driver::Fuse {
-            return Ok(Top { path: upper, whole: false, _mount: None });
-        }
-        let lowers = self.lower_dirs(layers)?;
-        let trees: Vec<PathBuf> = [upper].into_iter().chain(lowers.into_iter().rev()).collect();
-        let mount = fuse::overlay(&trees, None, RDONLY)?;
-        let path = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
-        Ok(Top { path, whole: true, _mount: Some(mount) })
-    }
+/// What the tree `top` changes of the trees `lowers` (lowest first), sorted by path. A `whole` top is a complete root
+/// file system and not an upper directory: what it lacks is deleted.
+pub(super) fn changes(lowers: &[PathBuf], top: &Path, whole: bool) -> Result<Vec<Change>> {
+    let open = |path: &Path| RootDir::open(path).with_context(|| format!("open `{}`", path.display()));
+    let lowers = lowers.iter().rev().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+    Walk { top: open(top)?, lowers, whole, seconds: false, changes: Vec::new() }.sorted()
+}
+
+/// The tree with a container's changes, and whether it is a whole copy.
+pub(super) fn top_of(dir: &Path) -> (PathBuf, bool) {
+    let rootfs = dir.join("rootfs");
+    if rootfs.exists() { (rootfs, true) } else { (dir.join("upper"), false) }
 }
 
 impl Walk {
+    fn sorted(mut self) -> Result<Vec<Change>> {
+        let all: Vec<usize> = (0..self.lowers.len()).collect();
+        self.directory(Path::new(""), &all)?;
+        self.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(self.changes)
+    }
+
     /// Compares one directory with the layers (by index) that have it too; says whether anything in it changed.
     fn directory(&mut self, path: &Path, below: &[usize]) -> Result<bool> {
         let shown = || format!("compare `{}`", path.display());
@@ -136,14 +157,13 @@ impl Walk {
         let is_dir = FileType::from_raw_mode(stat.st_mode).is_dir();
         let differs = match &before {
             None => true,
-            Some(old) if is_dir || self.whole => !same(old, &stat),
+            Some(old) if is_dir || self.whole => !self.same(old, &stat),
             Some(_) => true,
         };
-        let at = self.changes.len();
         let inside = is_dir && self.inside(dir, &path, name, &deeper)?;
         if differs || inside {
             let kind = if before.is_some() { ChangeKind::Changed } else { ChangeKind::Added };
-            self.changes.insert(at, Change { kind, path, only_inside: !differs });
+            self.changes.push(Change { kind, path, only_inside: !differs }); // changes() sorts
         }
         Ok(differs || inside)
     }
@@ -163,6 +183,17 @@ impl Walk {
             self.note(ChangeKind::Deleted, path.join(name.path()));
         }
         Ok(self.directory(path, deeper)? || deleted)
+    }
+
+    /// Whether two inodes look the same; change times differ in any copy.
+    fn same(&self, a: &Stat, b: &Stat) -> bool {
+        let is_dir = FileType::from_raw_mode(a.st_mode).is_dir();
+        let rounded = self.seconds && (a.st_mtime_nsec == 0 || b.st_mtime_nsec == 0);
+        a.st_mode == b.st_mode
+            && (a.st_uid, a.st_gid, a.st_rdev) == (b.st_uid, b.st_gid, b.st_rdev)
+            && (is_dir || a.st_size == b.st_size)
+            && a.st_mtime == b.st_mtime
+            && (rounded || a.st_mtime_nsec == b.st_mtime_nsec)
     }
 
     fn note(&mut self, kind: ChangeKind, path: PathBuf) {
@@ -219,13 +250,4 @@ pub(super) fn open_dir(root: &RootDir, path: &Path) -> Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     file::open_beneath(root, path, OFlags::RDONLY | OFlags::DIRECTORY)
         .with_context(|| format!("open `{}`", path.display()))
-}
-
-/// Whether two inodes look the same; change times differ in any copy.
-fn same(a: &Stat, b: &Stat) -> bool {
-    let is_dir = FileType::from_raw_mode(a.st_mode).is_dir();
-    a.st_mode == b.st_mode
-        && (a.st_uid, a.st_gid, a.st_rdev) == (b.st_uid, b.st_gid, b.st_rdev)
-        && (is_dir || a.st_size == b.st_size)
-        && (a.st_mtime, a.st_mtime_nsec) == (b.st_mtime, b.st_mtime_nsec)
 }

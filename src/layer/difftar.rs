@@ -13,6 +13,7 @@ use tar::{EntryType, Header};
 
 use super::Store;
 use super::diff::{Change, ChangeKind, open_dir};
+use super::exact::Recorder;
 use super::shift::Shift;
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Result};
@@ -20,11 +21,70 @@ use crate::sys::file::{self, FileType, Mode, OFlags, Stat};
 use crate::sys::rootdir::RootDir;
 use crate::sys::xattr;
 
+/// The unit of an archive, in bytes.
+const BLOCK: u64 = 512;
+
+/// Which modification times an archive gives its entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Times {
+    /// Those of the files.
+    #[default]
+    Kept,
+    /// This one, in seconds since 1970, for everything.
+    Set(i64),
+    /// Those of the files, but none later than this one.
+    AtMost(i64),
+}
+
+impl Times {
+    /// The time that a file with this one gets, in seconds; fractions are only kept by [`Times::Kept`].
+    pub fn of(self, mtime: i64) -> i64 {
+        match self {
+            Times::Kept => mtime,
+            Times::Set(time) => time,
+            Times::AtMost(time) => mtime.min(time),
+        }
+    }
+}
+
+/// Where an archive goes: to a writer and, where it becomes a layer, into the record of how to write it again.
+struct Out<'a> {
+    writer: &'a mut dyn Write,
+    recorder: Option<&'a mut Recorder>,
+    /// What is written now is the content of a file, which the record refers to.
+    content: bool,
+}
+
+impl Write for Out<'_> {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        let written = self.writer.write(buffer)?;
+        if let (Some(recorder), false) = (&mut self.recorder, self.content) {
+            recorder.raw(&buffer[..written]).map_err(std::io::Error::other)?;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// What an archive holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Bytes of regular files.
+    pub(super) size: u64,
+    /// Entries.
+    pub(super) entries: u64,
+}
+
 /// Writes entries of one tree.
 pub struct TreeTar<'a> {
     root: RootDir,
-    out: tar::Builder<&'a mut dyn Write>,
+    out: tar::Builder<Out<'a>>,
     shift: Option<&'a Shift<'a>>,
+    times: Times,
+    held: Held,
     /// First names of files with several, by device and inode.
     linked: HashMap<(u64, u64), PathBuf>,
     parent: Option<(PathBuf, OwnedFd)>,
@@ -42,16 +102,10 @@ impl Store {
         keep: &dyn Fn(&Change) -> bool,
         out: &mut dyn Write,
     ) -> Result<()> {
-        let top = self.top_of(layers, dir)?;
-        let changes = self.compare(layers, &top)?;
+        let top = self.top(layers, dir)?;
+        let changes = self.diff_of(layers, &top)?;
         let mut tar = TreeTar::new(&top.path, shift, out)?;
-        for change in changes.iter().filter(|change| keep(change)) {
-            let written = match change.kind {
-                ChangeKind::Deleted => tar.whiteout(&change.path),
-                _ => tar.entry(&change.path),
-            };
-            written.with_context(|| format!("write `{}`", change.path.display()))?;
-        }
+        tar.changes(changes.iter().filter(|change| keep(change)))?;
         tar.finish()
     }
 }
@@ -59,10 +113,46 @@ impl Store {
 impl<'a> TreeTar<'a> {
     /// Starts an archive of things below `root`.
     pub fn new(root: &Path, shift: Option<&'a Shift<'a>>, out: &'a mut dyn Write) -> Result<TreeTar<'a>> {
+        TreeTar::to(root, shift, Out { writer: out, recorder: None, content: false })
+    }
+
+    /// Starts the archive of a layer whose tree is `root`: the recorder gets what [`super::exact`] needs.
+    pub(super) fn recorded(
+        root: &Path,
+        recorder: &'a mut Recorder,
+        out: &'a mut dyn Write,
+    ) -> Result<TreeTar<'a>> {
+        TreeTar::to(root, None, Out { writer: out, recorder: Some(recorder), content: false })
+    }
+
+    fn to(root: &Path, shift: Option<&'a Shift<'a>>, out: Out<'a>) -> Result<TreeTar<'a>> {
         let root = RootDir::open(root).with_context(|| format!("open `{}`", root.display()))?;
         let mut out = tar::Builder::new(out);
         out.sparse(false);
-        Ok(TreeTar { root, out, shift, linked: HashMap::new(), parent: None })
+        let (times, held) = (Times::Kept, Held::default());
+        Ok(TreeTar { root, out, shift, times, held, linked: HashMap::new(), parent: None })
+    }
+
+    /// Gives the entries other times.
+    pub fn set_times(&mut self, times: Times) {
+        self.times = times;
+    }
+
+    /// What was written so far.
+    pub(super) fn held(&self) -> Held {
+        self.held
+    }
+
+    /// Writes changes as a layer has them: deletions as `.wh.` files.
+    pub fn changes<'c>(&mut self, changes: impl Iterator<Item = &'c Change>) -> Result<()> {
+        for change in changes {
+            let written = match change.kind {
+                ChangeKind::Deleted => self.whiteout(&change.path),
+                _ => self.entry(&change.path),
+            };
+            written.with_context(|| format!("write `{}`", change.path.display()))?;
+        }
+        Ok(())
     }
 
     /// Writes the end mark.
@@ -80,6 +170,26 @@ impl<'a> TreeTar<'a> {
         header.set_mode(0o644);
         header.set_mtime(0);
         self.out.append_data(&mut header, path.with_file_name(name), std::io::empty())?;
+        self.held.entries += 1;
+        Ok(())
+    }
+
+    /// Writes all that is below the root, but not what is inside of directories that `enter` refuses.
+    pub fn everything(&mut self, enter: &dyn Fn(&Path) -> bool) -> Result<()> {
+        let root = self.root.try_clone().context("duplicate a descriptor")?;
+        let mut left = vec![PathBuf::new()];
+        while let Some(dir) = left.pop() {
+            let fd = root.open_dir(&dir).with_context(|| format!("open `/{}`", dir.display()))?;
+            let mut names = file::list(&fd)?;
+            names.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+            for name in names {
+                let path = dir.join(name.path());
+                self.entry(&path).with_context(|| format!("write `/{}`", path.display()))?;
+                if name.kind == FileType::Directory && enter(&path) {
+                    left.push(path);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -97,6 +207,7 @@ impl<'a> TreeTar<'a> {
         if kind == FileType::Socket {
             return Ok(()); // an archive cannot hold one
         }
+        self.held.entries += 1;
         if !kind.is_dir()
             && stat.st_nlink > 1
             && let Some(first) = self.linked.get(&(stat.st_dev, stat.st_ino)).cloned()
@@ -121,9 +232,8 @@ impl<'a> TreeTar<'a> {
                 let size = u64::try_from(stat.st_size)?;
                 let mut header = self.header(stat, EntryType::Regular);
                 header.set_size(size);
-                // Exactly the size that was announced, even if a running container changes the file meanwhile.
-                let content = File::from(fd).chain(std::io::repeat(0)).take(size);
-                self.out.append_data(&mut header, path, content)?;
+                self.out.append_data(&mut header, path, std::io::empty())?; // the header alone
+                self.content(fd, path, size)?;
             }
             FileType::Symlink => {
                 let target = file::readlink_at(dir, name)?;
@@ -151,6 +261,23 @@ impl<'a> TreeTar<'a> {
         Ok(())
     }
 
+    /// The bytes of a file, padded to whole blocks.
+    fn content(&mut self, fd: OwnedFd, path: &Path, size: u64) -> Result<()> {
+        let out = self.out.get_mut();
+        out.content = true;
+        // Exactly the size that was announced, even if a running container changes the file meanwhile.
+        let copied = std::io::copy(&mut File::from(fd).chain(std::io::repeat(0)).take(size), out);
+        out.content = false;
+        copied?;
+        if let (Some(recorder), true) = (&mut out.recorder, size > 0) {
+            recorder.content(path.as_os_str().as_bytes(), 0, size)?;
+        }
+        let padding = size.next_multiple_of(BLOCK) - size;
+        out.write_all(&[0; BLOCK as usize][..padding as usize])?;
+        self.held.size += size;
+        Ok(())
+    }
+
     fn header(&self, stat: &Stat, kind: EntryType) -> Header {
         let (uid, gid) = match self.shift {
             Some(shift) => shift.inside(stat.st_uid, stat.st_gid),
@@ -162,7 +289,7 @@ impl<'a> TreeTar<'a> {
         header.set_uid(uid.into());
         header.set_gid(gid.into());
         header.set_size(0);
-        header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or(0));
+        header.set_mtime(u64::try_from(self.times.of(stat.st_mtime)).unwrap_or(0));
         header
     }
 
@@ -174,8 +301,9 @@ impl<'a> TreeTar<'a> {
                 || name == b"security.selinux"
         };
         let mut records: Vec<(String, Vec<u8>)> = Vec::new();
-        if stat.st_mtime < 0 {
-            records.push(("mtime".to_owned(), stat.st_mtime.to_string().into_bytes()));
+        let mtime = self.times.of(stat.st_mtime);
+        if mtime < 0 {
+            records.push(("mtime".to_owned(), mtime.to_string().into_bytes()));
         }
         for (name, value) in xattr::all_at(dir, name)? {
             if !control(name.to_bytes()) {

@@ -16,6 +16,7 @@
 //! <root>/layers/blobs/<hex>     link to the diff id that a (compressed) blob unpacks to
 //! <root>/staging/<word>/        being made or being deleted; <word>.lock is held by who does it
 //! <root>/staging/layer-<hex>.lock   held while a layer is being fetched and unpacked
+//! <root>/partial/               beginnings of blobs whose download broke off ([`partial`])
 //! ```
 //!
 //! A crash leaves at most staging entries whose lock is free: [`Store::sweep`] deletes them. Removing a layer renames
@@ -33,10 +34,13 @@ mod gzip;
 mod hostile;
 pub mod info;
 mod lower;
+mod made;
 pub mod mount;
 #[cfg(test)]
 mod mounted;
 pub mod owner;
+pub mod partial;
+mod pipeline;
 mod place;
 pub mod shift;
 pub mod staging;
@@ -48,9 +52,9 @@ mod unpack;
 pub mod usage;
 pub use unpack::{extract_below, extract_tree};
 
-pub use copy::copy_tree;
+pub use copy::{copy_tree, is_opaque};
 pub use diff::{Change, ChangeKind};
-pub use difftar::TreeTar;
+pub use difftar::{Times, TreeTar};
 pub use info::{Blob, LayerInfo};
 pub use mount::MountRequest;
 pub use shift::Shift;

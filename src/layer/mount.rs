@@ -8,6 +8,7 @@
 //!   driver can read without the layers; a changed file is copied whole anyway, only chown of large files would gain;
 //! - `volatile` only where the caller says that the container ends with its upper directory (`--rm`, builds).
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -90,29 +91,32 @@ impl Store {
     /// Like [`Store::create_container_dir`], for a container with its own user namespace.
     pub fn create_shifted_dir(&self, dir: &Path, layers: &[Digest], shift: Option<&Shift<'_>>) -> Result<()> {
         let lowers = self.lower_dirs(layers)?;
-        let root = match self.driver()? {
-            Driver::Overlay | Driver::Fuse => {
+        match self.driver()? {
+            Driver::Fuse => {
                 fs::create_dir(&dir.join("work"))?;
                 fs::create_dir(&dir.join("upper"))?;
-                dir.join("upper")
-            }
-            Driver::Vfs => {
-                let root = dir.join("rootfs");
-                fs::create_dir(&root)?;
-                lowers.iter().try_for_each(|lower| copy::tree(lower, &root, &Files::Merge(shift)))?;
-                root
+                dress(&dir.join("upper"), &lowers, shift)
             }
             Driver::Btrfs => {
                 self.snapshot(dir, layers, shift)?;
-                dir.join("rootfs")
+                dress(&dir.join("rootfs"), &lowers, shift)
             }
-        };
-        let (mode, uid, gid) = lower::root_metadata(&lowers)?;
-        let (uid, gid) = shift.map_or(Ok((uid, gid)), |shift| shift.outside(uid, gid))?;
-        let target = fs::open(&root)?;
-        let shown = || format!("set the owner of `{}`", root.display());
-        file::chown(&target, uid, gid).with_context(shown)?;
-        file::chmod(&target, mode).with_context(shown)
+            Driver::Overlay | Driver::Vfs => self.create_dir_over(dir, &lowers, shift),
+        }
+    }
+
+    /// Like [`Store::create_shifted_dir`], above trees (lowest first) that need not be layers yet. Without overlay the
+    /// container gets a copy, whose blocks are shared where the file system can.
+    pub fn create_dir_over(&self, dir: &Path, lowers: &[PathBuf], shift: Option<&Shift<'_>>) -> Result<()> {
+        if self.driver()? == Driver::Overlay {
+            fs::create_dir(&dir.join("work"))?;
+            fs::create_dir(&dir.join("upper"))?;
+            return dress(&dir.join("upper"), lowers, shift);
+        }
+        let root = dir.join("rootfs");
+        fs::create_dir(&root)?;
+        lowers.iter().try_for_each(|lower| copy::tree(lower, &root, &Files::Merge(shift)))?;
+        dress(&root, lowers, shift)
     }
 
     /// Mounts layers, and a container's changes on top of them, detached: closing the descriptor unmounts.
@@ -138,6 +142,22 @@ impl Store {
         }
     }
 
+    /// Mounts trees (lowest first) that need not be layers yet, with the changes in `dir`, which
+    /// [`Store::create_dir_over`] made, on top. Nothing of it survives a crash of the machine.
+    pub fn mount_over(&self, lowers: &[PathBuf], dir: &Path) -> Result<OwnedFd> {
+        let rootfs = dir.join("rootfs");
+        if rootfs.exists() {
+            return bind(&rootfs, false);
+        }
+        let mut trees = lowers.to_vec();
+        if trees.is_empty() {
+            trees.push(self.empty_dir()?);
+        }
+        trees.reverse();
+        let request = MountRequest { volatile: true, ..MountRequest::default() };
+        self.overlay(&trees, Some((&dir.join("upper"), &dir.join("work"))), &request)
+    }
+
     /// Layers alone: an overlay without upper directory, or just the one tree.
     fn mount_layers(&self, request: &MountRequest<'_>) -> Result<OwnedFd> {
         match self.driver()? {
@@ -157,14 +177,15 @@ impl Store {
         let lowers = self.lower_dirs(request.layers)?;
         let Some(top) = request.layers.last() else { return self.mount_layers(request) };
         let name = lower::chain_name(request.layers, request.shift);
-        let target = self.dir(top).join("variant").join(format!("flat-{}", name.hex()));
+        let variants = self.home(top)?.join("variant");
+        let target = variants.join(format!("flat-{}", name.hex()));
         if !target.exists() {
             let _lock = self.lock_layer(top)?;
             let staging = Staging::new(&self.root)?;
             lowers
                 .iter()
                 .try_for_each(|lower| copy::tree(lower, staging.path(), &Files::Merge(request.shift)))?;
-            fs::create_dir_all(&self.dir(top).join("variant"))?;
+            fs::create_dir_all(&variants)?;
             staging.commit(&target)?;
         }
         bind(&target, true)
@@ -197,7 +218,8 @@ impl Store {
         upper: Option<(&Path, &Path)>,
         request: &MountRequest<'_>,
     ) -> Result<OwnedFd> {
-        if let (None, [only]) = (upper, lowers) {
+        let lowers = &each_once(lowers);
+        if let (None, [only]) = (upper, lowers.as_slice()) {
             return bind(only, true);
         }
         let attr = if request.read_only { RDONLY } else { 0 };
@@ -254,12 +276,12 @@ impl Store {
 
     /// A copy of a layer's tree with shifted owners, made once and kept with the layer.
     fn shifted(&self, layer: &Digest, lower: &Path, shift: &Shift<'_>) -> Result<PathBuf> {
-        let home = self.dir(layer);
-        let name = lower.strip_prefix(&home).unwrap_or(lower).to_string_lossy();
+        let name = lower.strip_prefix(self.dir(layer)).unwrap_or(lower).to_string_lossy();
         let name = lower::chain(&[Digest::of(name.as_bytes()), shift.digest()]);
         if !self.has(layer) {
             return Err(missing(layer));
         }
+        let home = self.home(layer)?;
         let target = home.join("variant").join(name.hex());
         if target.exists() {
             return Ok(target);
@@ -287,6 +309,23 @@ impl Store {
         file::chmod_at(rustix::fs::CWD, &path, 0o755)?;
         Ok(path)
     }
+}
+
+/// Trees (topmost first) without repetitions, which overlayfs refuses (empty layers are all the same one). What a tree
+/// shows further down it shows on top as well.
+fn each_once(trees: &[PathBuf]) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    trees.iter().filter(|tree| seen.insert(*tree)).cloned().collect()
+}
+
+/// Gives a container's tree the mode and the owner that its layers give to the root directory.
+fn dress(root: &Path, lowers: &[PathBuf], shift: Option<&Shift<'_>>) -> Result<()> {
+    let (mode, uid, gid) = lower::root_metadata(lowers)?;
+    let (uid, gid) = shift.map_or(Ok((uid, gid)), |shift| shift.outside(uid, gid))?;
+    let target = fs::open(root)?;
+    let shown = || format!("set the owner of `{}`", root.display());
+    file::chown(&target, uid, gid).with_context(shown)?;
+    file::chmod(&target, mode).with_context(shown)
 }
 
 /// A detached mount of one directory.

@@ -39,6 +39,8 @@ pub struct ClientOptions {
     pub registries: Registries,
     /// `User-Agent`
     pub user_agent: String,
+    /// How long a server may send nothing, or next to nothing.
+    pub patience: Duration,
 }
 
 impl Default for ClientOptions {
@@ -52,6 +54,7 @@ impl Default for ClientOptions {
             retry_delay: None,
             registries: Registries::default(),
             user_agent: concat!("dhow/", env!("CARGO_PKG_VERSION")).to_owned(),
+            patience: Duration::from_secs(60),
         }
     }
 }
@@ -64,7 +67,7 @@ pub struct Client {
 
 pub(super) struct Shared {
     pub(super) options: ClientOptions,
-    transport: Transport,
+    pub(super) transport: Transport,
     hosts: Mutex<HashMap<(String, bool), Arc<Host>>>,
     credentials: Mutex<HashMap<String, Option<Credentials>>>,
     /// The place that answered last for a name, by logical name.
@@ -103,7 +106,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Client {
     /// Makes a client; touches neither files nor the network.
     pub fn new(options: ClientOptions) -> Client {
-        let transport = Transport::new(options.cert_dir.clone(), options.user_agent.clone());
+        let transport =
+            Transport::new(options.cert_dir.clone(), options.user_agent.clone(), options.patience);
         let shared = Shared {
             options,
             transport,
@@ -203,8 +207,11 @@ impl Shared {
     fn speaks_https(&self, authority: &str, insecure: bool) -> bool {
         let here = is_loopback(authority) && self.options.tls_verify != Some(true);
         let url = Url::new(true, authority, "/");
-        if !(insecure || here) || self.transport.is_proxied(&url) {
+        if !(insecure || here) {
             return true;
+        }
+        if self.transport.is_proxied(&url) {
+            return self.answers_https(&url);
         }
         match probe::ask(&url) {
             Spoken::Tls => true,
@@ -212,6 +219,13 @@ impl Shared {
             // Without a port, http lives elsewhere.
             Spoken::Nobody => probe::ask(&Url::new(false, authority, "/")) == Spoken::Nobody,
         }
+    }
+
+    /// Whether a host behind a proxy answers in https; with any status, it does.
+    fn answers_https(&self, home: &Url) -> bool {
+        let party = Party { home, authorization: None, insecure: true, public: false };
+        let url = Url::new(true, &home.authority, "/v2/");
+        self.transport.exchange(Request::new(Method::GET, url), &party).is_ok()
     }
 
     fn credentials_for(&self, name: &str, own_creds: bool) -> Result<Option<Credentials>> {
@@ -275,10 +289,15 @@ impl Session {
         }
     }
 
-    /// Sends a request whose body can be sent only once; the token must be at hand from an earlier request.
+    /// Sends a request whose body can be sent only once; the token must be at hand from an earlier request. After a 401
+    /// the next request has a new one.
     pub(super) fn send_stream(&self, request: Request<'_>, scopes: &[String]) -> Result<Response> {
         let authorization = self.authorization(scopes)?;
-        self.exchange(request, authorization.as_deref())
+        let response = self.exchange(request, authorization.as_deref())?;
+        if response.status == 401 && response.url.same_origin(&self.host.base) {
+            self.note_challenge(Challenge::read(&response.headers, &response.url)?, scopes);
+        }
+        Ok(response)
     }
 
     fn send_once<'a>(&self, make: &impl Fn() -> Request<'a>, scopes: &[String]) -> Result<Response> {
@@ -299,7 +318,8 @@ impl Session {
     }
 
     fn exchange(&self, request: Request<'_>, authorization: Option<&str>) -> Result<Response> {
-        let party = Party { home: &self.host.base, authorization, insecure: self.host.insecure };
+        let party =
+            Party { home: &self.host.base, authorization, insecure: self.host.insecure, public: false };
         let response = self.shared.transport.exchange(request, &party)?;
         locked(&self.host.state).answered = true;
         Ok(response)
@@ -383,13 +403,24 @@ impl Session {
         is_broken(error).is_some_and(|broken| broken.transient || (broken.maybe && answered))
     }
 
+    /// Asks for something small again whose answer broke off in the middle.
+    pub(super) fn whole<T>(&self, ask: impl Fn() -> Result<T>) -> Result<T> {
+        let mut tries = self.policy().begin();
+        loop {
+            match ask() {
+                Err(error) if is_broken(&error).is_some_and(|broken| broken.midway) && tries.wait(None) => {}
+                other => return other,
+            }
+        }
+    }
+
     /// The error for an answer that is no success.
     pub(super) fn refused(&self, response: Response) -> Error {
         failure::refused(response, &self.reference.registry)
     }
 }
 
-fn is_broken(error: &Error) -> Option<&Broken> {
+pub(super) fn is_broken(error: &Error) -> Option<&Broken> {
     error.downcast_ref::<Broken>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<Broken>()))
 }
 

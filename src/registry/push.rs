@@ -1,4 +1,5 @@
-//! Uploads: blobs that are not there yet (mounted, whole, or in chunks), manifests, and removal.
+//! Uploads: blobs that are not there yet (mounted, or whole), manifests, and removal. What is compressed while it is sent
+//! goes by [`super::upload`].
 
 use std::io::{self, Read};
 
@@ -49,17 +50,12 @@ impl Client {
             .with_context(|| format!("push blob `{digest}` to `{}`", reference.name()))
     }
 
-    /// Brings a blob whose digest is known only at its end (compressed while it is sent); `digest` is asked when the
-    /// stream has ended. Sent in chunks, once.
-    pub fn push_stream(
-        &self,
-        reference: &Reference,
-        stream: &mut dyn Read,
-        digest: &dyn Fn() -> Result<Digest>,
-    ) -> Result<()> {
+    /// Asks the registry to take a blob into a repository from others of its repositories; says whether it did.
+    pub fn mount_blob(&self, reference: &Reference, digest: &Digest, from: &[String]) -> Result<bool> {
         let session = self.at_home(reference)?;
-        push_stream(&session, stream, digest)
-            .with_context(|| format!("push a blob to `{}`", reference.name()))
+        let begun = mount_any(&session, digest, from)
+            .with_context(|| format!("mount blob `{digest}` in `{}`", reference.name()))?;
+        Ok(matches!(begun, Begun::Done))
     }
 
     /// Puts a manifest or an index under the reference's tag, else under its digest.
@@ -82,11 +78,11 @@ impl Client {
     }
 }
 
-fn push_scope(session: &Session) -> Vec<String> {
+pub(super) fn push_scope(session: &Session) -> Vec<String> {
     vec![format!("repository:{}:pull,push", session.reference.repository)]
 }
 
-fn has_blob(session: &Session, digest: &Digest) -> Result<Option<u64>> {
+pub(super) fn has_blob(session: &Session, digest: &Digest) -> Result<Option<u64>> {
     let url = session.repository_url(&format!("blobs/{}", escape(digest.as_str())));
     let response = session.send(|| Request::new(Method::HEAD, url.clone()), &push_scope(session))?;
     match response.status {
@@ -106,14 +102,12 @@ fn push_blob(
     if has_blob(session, digest)?.is_some() {
         return Ok(Pushed::Present);
     }
+    let mut upload = match mount_any(session, digest, from)? {
+        Begun::Done => return Ok(Pushed::Mounted),
+        Begun::Upload(url) => Some(url),
+        Begun::Nothing => None,
+    };
     let mut tries = session.policy().begin();
-    let mut upload = None;
-    for repository in from.iter().filter(|name| **name != session.reference.repository) {
-        match mount(session, digest, repository)? {
-            Begun::Done => return Ok(Pushed::Mounted),
-            Begun::Upload(url) => upload = Some(url),
-        }
-    }
     loop {
         let url = match upload.take() {
             Some(url) => url,
@@ -130,14 +124,31 @@ fn push_blob(
     }
 }
 
-/// The upload is gone or out of step (404, 416), or the server is in trouble: a new one may do.
-fn may_begin_again(status: u16) -> bool {
-    retry::is_transient(status) || matches!(status, 404 | 416)
+/// The upload is gone or out of step (404, 416), the token ended on the way (401), or the server is in trouble: a new
+/// upload may do.
+pub(super) fn may_begin_again(status: u16) -> bool {
+    retry::is_transient(status) || matches!(status, 401 | 404 | 416)
 }
 
-enum Begun {
+pub(super) enum Begun {
+    /// The registry has taken it.
     Done,
+    /// It wants to be sent the bytes there.
     Upload(Url),
+    /// It was not asked.
+    Nothing,
+}
+
+/// Asks for a mount from each of some repositories until one works; what an earlier one began is used for the upload.
+pub(super) fn mount_any(session: &Session, digest: &Digest, from: &[String]) -> Result<Begun> {
+    let mut begun = Begun::Nothing;
+    for repository in from.iter().filter(|name| **name != session.reference.repository) {
+        begun = mount(session, digest, repository)?;
+        if matches!(begun, Begun::Done) {
+            break;
+        }
+    }
+    Ok(begun)
 }
 
 /// Asks the registry to take a blob from another of its repositories; one that does not begins an upload.
@@ -159,7 +170,7 @@ fn mount(session: &Session, digest: &Digest, repository: &str) -> Result<Begun> 
     }
 }
 
-fn begin(session: &Session) -> Result<Url> {
+pub(super) fn begin(session: &Session) -> Result<Url> {
     let url = session.repository_url("blobs/uploads/");
     let make = || Request::new(Method::POST, url.clone()).payload(Payload::Bytes(b""));
     let response = session.send(make, &push_scope(session))?;
@@ -170,7 +181,7 @@ fn begin(session: &Session) -> Result<Url> {
 }
 
 /// Where an upload goes on: absolute or relative, perhaps at another host, which then gets no credentials.
-fn location(response: &Response) -> Result<Url> {
+pub(super) fn location(response: &Response) -> Result<Url> {
     let host = &response.url.authority;
     let location =
         response.header("location").with_context(|| format!("`{host}` gives no place to upload to"))?;
@@ -184,57 +195,11 @@ fn send_whole(session: &Session, url: Url, digest: &Digest, size: u64, open: &Op
         .header("content-type", "application/octet-stream")
         .payload(Payload::Stream(&mut stream, size));
     let response = session.send_stream(request, &push_scope(session))?;
+    // The first answer may have been lost, and with it the upload: what counts is whether the blob is there.
+    if response.status == 404 && has_blob(session, digest)?.is_some() {
+        return Ok(());
+    }
     stored(session, response, Some(digest))
-}
-
-const CHUNK: usize = 16 << 20;
-
-fn push_stream(session: &Session, stream: &mut dyn Read, digest: &dyn Fn() -> Result<Digest>) -> Result<()> {
-    let (mut url, mut offset) = (begin(session)?, 0u64);
-    let mut chunk = Vec::with_capacity(CHUNK);
-    loop {
-        chunk.clear();
-        stream.take(CHUNK as u64).read_to_end(&mut chunk).context("read what is to be pushed")?;
-        if chunk.is_empty() {
-            break;
-        }
-        (url, offset) = send_chunk(session, url, offset, &chunk)?;
-    }
-    let digest = digest()?;
-    let url = url.with_query("digest", digest.as_str());
-    let make = || Request::new(Method::PUT, url.clone()).payload(Payload::Bytes(b""));
-    let response = session.send(make, &push_scope(session))?;
-    stored(session, response, Some(&digest))
-}
-
-fn send_chunk(session: &Session, url: Url, offset: u64, chunk: &[u8]) -> Result<(Url, u64)> {
-    let end = offset + chunk.len() as u64;
-    let make = || {
-        Request::new(Method::PATCH, url.clone())
-            .header("content-type", "application/octet-stream")
-            .header("content-range", format!("{offset}-{}", end - 1))
-            .payload(Payload::Bytes(chunk))
-    };
-    let response = session.send(make, &push_scope(session))?;
-    match response.status {
-        202 | 204 => Ok((location(&response)?, end)),
-        // An earlier try of this very chunk arrived although its answer was lost.
-        416 if held(&response) == Some(end) => Ok((location(&response).unwrap_or(url.clone()), end)),
-        _ => Err(session.refused(response)),
-    }
-}
-
-/// How much of an upload the registry holds: `Range: 0-N`.
-fn held(response: &Response) -> Option<u64> {
-    response
-        .header("range")?
-        .trim_start_matches("bytes=")
-        .split_once('-')?
-        .1
-        .trim()
-        .parse::<u64>()
-        .ok()?
-        .checked_add(1)
 }
 
 fn push_manifest(session: &Session, bytes: &[u8], media_type: &str) -> Result<Digest> {
@@ -252,7 +217,7 @@ fn push_manifest(session: &Session, bytes: &[u8], media_type: &str) -> Result<Di
 }
 
 /// 201, and the same digest there as here.
-fn stored(session: &Session, response: Response, digest: Option<&Digest>) -> Result<()> {
+pub(super) fn stored(session: &Session, response: Response, digest: Option<&Digest>) -> Result<()> {
     if !matches!(response.status, 200 | 201 | 204) {
         return Err(session.refused(response));
     }

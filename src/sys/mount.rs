@@ -262,6 +262,19 @@ pub fn bind(source: &Path, target: &Path, recursive: bool) -> SysResult<()> {
     rustix::mount::mount(source, target, c"", flags, None::<&CStr>)
 }
 
+/// Whether a mount begins at a path, by `STATX_ATTR_MOUNT_ROOT` (Linux 5.8); before it, by another device than above.
+pub fn is_mount_root(path: &Path) -> bool {
+    use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
+    let Ok(found) = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) else {
+        return false;
+    };
+    if found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) {
+        return found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+    }
+    let above = path.parent().and_then(|above| rustix::fs::stat(above).ok());
+    rustix::fs::stat(path).is_ok_and(|here| above.is_some_and(|above| above.st_dev != here.st_dev))
+}
+
 /// `umount2(2)` with `MNT_DETACH`.
 pub fn detach(path: &Path) -> SysResult<()> {
     rustix::mount::unmount(path, UnmountFlags::DETACH)

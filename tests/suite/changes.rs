@@ -78,3 +78,32 @@ fn export_and_import_make_an_image_of_one_layer() {
     sandbox.dhow(["import", "-"]).stdin("no archive at all").fails(125);
     assert_eq!(sandbox.line("images -q").ok().lines().count(), 3, "a failed import leaves nothing");
 }
+
+#[test]
+fn any_two_of_container_image_and_layer_are_compared() {
+    let sandbox = changed();
+    sandbox.line("commit -q c one").ok();
+    sandbox.dhow(["run", "--name", "d", "one", "sh", "-c", "echo more > /more; rm /added"]).ok();
+    sandbox.line("commit -q d two").ok();
+    let diff = |words: &str| sandbox.line(&format!("diff {words}")).ok();
+    let first = "A /added\nA /d\nC /etc\nC /etc/group\nD /etc/passwd\nA /link\n";
+    assert_eq!(diff("one"), first, "an image with what is below its last layer");
+    assert_eq!(sandbox.line("image diff one").ok(), first);
+    assert_eq!(diff("one busybox"), first, "two images");
+    assert_eq!(diff("c busybox"), first, "a container and an image");
+    assert_eq!(diff("d one"), "D /added\nA /more\n");
+    assert_eq!(diff("d c"), "D /added\nA /more\n", "two containers");
+    assert_eq!(diff("one two"), "A /added\nD /more\n", "the other way round");
+    assert_eq!(diff("two busybox"), "A /d\nC /etc\nC /etc/group\nD /etc/passwd\nA /link\nA /more\n");
+    let layer = sandbox.dhow(["image", "inspect", "-f", "{{index .RootFS.Layers 1}}", "two"]).ok();
+    let layer = layer.trim().trim_start_matches("sha256:");
+    assert_eq!(diff(&layer[..12]), first, "a layer with those below");
+    assert_eq!(diff(&format!("two {layer}")), "D /added\nA /more\n");
+    let empty: serde_json::Value = serde_json::from_str(&diff("--format json two two")).unwrap();
+    assert_eq!(empty, serde_json::json!({}));
+    for words in
+        ["diff nothing", "container diff one", "image diff nothing", "diff c nothing", "diff --format x c"]
+    {
+        sandbox.line(words).fails(125);
+    }
+}

@@ -15,8 +15,12 @@
 
 mod kit;
 
+mod artifacts;
+mod build_context;
+mod build_copy;
 mod changes;
 mod cli;
+mod copy;
 mod cp;
 mod crash;
 mod drivers;
@@ -25,17 +29,24 @@ mod flags;
 mod health;
 mod hello;
 mod hostile;
+mod image_tree;
 mod images;
+mod interop;
 mod lifecycle;
 mod limits;
+mod lists;
+mod login;
+mod network;
 mod pull;
 mod push;
 mod run;
 mod runtime;
+mod search;
 mod security;
 mod space;
 mod system;
 mod terminal;
+mod trust;
 mod volumes;
 
 /// A file that nobody declared would never run.

@@ -5,7 +5,6 @@ pub mod commit;
 pub mod cp;
 pub mod create;
 pub mod create_args;
-pub mod diff;
 pub mod exec;
 pub mod exists;
 pub mod export;
@@ -49,7 +48,7 @@ pub enum ContainerCommand {
     /// Copy files between a container and the host
     Cp(cp::CpArgs),
     /// Show what a container changed in its file system
-    Diff(diff::DiffArgs),
+    Diff(super::diff::ContainerDiffArgs),
     /// Write a container's file system as a tar archive
     Export(export::ExportArgs),
     /// Run another command in a running container

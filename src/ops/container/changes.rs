@@ -19,9 +19,7 @@ use crate::ops::image::{self, About};
 use crate::ops::spec::GENERATED;
 use crate::registry::Platform;
 use crate::runtime::supervisor::Phase;
-use crate::sys::file::{self, FileType};
 use crate::sys::mount::{self, OverlayOptions};
-use crate::sys::rootdir::RootDir;
 
 /// Where the runtime mounts something in every container.
 const MOUNTED: [&str; 5] = ["dev", "proc", "sys", "run/.containerenv", "run/secrets"];
@@ -37,18 +35,29 @@ pub fn diff(ops: &Ops, container: &Container) -> Result<Vec<Change>> {
         return Ok(Vec::new()); // never started
     }
     let all = ops.layers()?.diff(&config.rootfs.layers, &container.dir)?;
-    let points = mount_points(container);
-    let (points, own): (Vec<Change>, Vec<Change>) =
-        all.into_iter().partition(|change| is_mount_point(&points, &change.path));
-    let holds = |dir: &Change, list: &[Change]| {
-        list.iter().any(|other| other.path != dir.path && other.path.starts_with(&dir.path))
-    };
-    // A directory counts when something of the container's own is in it, or when nothing was mounted there.
-    let kept = |change: &Change| holds(change, &own) || (!change.only_inside && !holds(change, &points));
-    Ok(own.iter().filter(|change| kept(change)).cloned().collect())
+    Ok(without_mount_points(all, &mount_points(container)))
 }
 
-fn mount_points(container: &Container) -> HashSet<PathBuf> {
+/// Leaves out what was only made to mount something on.
+pub fn without_mount_points(all: Vec<Change>, points: &HashSet<PathBuf>) -> Vec<Change> {
+    let (points, own): (Vec<Change>, Vec<Change>) =
+        all.into_iter().partition(|change| is_mount_point(points, &change.path));
+    let (holds_own, holds_points) = (parents(&own), parents(&points));
+    // A directory counts when something of the container's own is in it, or when nothing was mounted there.
+    let kept = |change: &Change| {
+        let path = change.path.as_path();
+        holds_own.contains(path) || (!change.only_inside && !holds_points.contains(path))
+    };
+    own.iter().filter(|change| kept(change)).cloned().collect()
+}
+
+/// Every directory that something of the list is in, at any depth.
+fn parents(list: &[Change]) -> HashSet<&Path> {
+    list.iter().flat_map(|change| change.path.ancestors().skip(1)).collect()
+}
+
+/// Where something is mounted in a container, relative to its root.
+pub fn mount_points(container: &Container) -> HashSet<PathBuf> {
     let made = GENERATED.iter().filter(|(file, _)| container.dir.join(file).is_file());
     let asked = container.config.mounts.iter().map(|mount| mount.target.as_str());
     let all = made.map(|(_, target)| *target).chain(asked).chain(MOUNTED);
@@ -182,6 +191,21 @@ fn write_changes(ops: &Ops, container: &Container, out: &mut dyn Write) -> Resul
     ops.layers()?.write_diff_tar(layers, &container.dir, shifted.shift().as_ref(), &keep, out)
 }
 
+/// The whole file system of a container as a detached, read-only mount, with owners as the host has them.
+pub fn mount(ops: &Ops, container: &Container) -> Result<OwnedFd> {
+    let rootfs = &container.config.rootfs;
+    if let Some(own) = &rootfs.path {
+        return mount::clone_path(own, false).with_context(|| format!("open `{}`", own.display()));
+    }
+    let request = MountRequest {
+        layers: &rootfs.layers,
+        dir: Some(&container.dir),
+        read_only: true,
+        ..MountRequest::default()
+    };
+    view(ops, container, &request)
+}
+
 /// Writes the whole file system of a container as an archive (`export`).
 pub fn write_root(ops: &Ops, container: &Container, out: &mut dyn Write) -> Result<()> {
     ops.enter_stage()?;
@@ -203,19 +227,8 @@ pub fn write_root(ops: &Ops, container: &Container, out: &mut dyn Write) -> Resu
         path = PathBuf::from(format!("/proc/self/fd/{}", mounted.as_raw_fd()));
     }
     let points = mount_points(container);
-    let root = RootDir::open(&path).with_context(|| format!("open `{}`", path.display()))?;
     let mut tar = TreeTar::new(&path, shift.as_ref(), out)?;
-    let mut left = vec![PathBuf::new()];
-    while let Some(dir) = left.pop() {
-        let fd = root.open_dir(&dir).with_context(|| format!("open `/{}`", dir.display()))?;
-        for entry in file::list(&fd)? {
-            let path = dir.join(entry.path());
-            tar.entry(&path).with_context(|| format!("write `/{}`", path.display()))?;
-            if entry.kind == FileType::Directory && !points.contains(&path) {
-                left.push(path);
-            }
-        }
-    }
+    tar.everything(&|dir| !points.contains(dir))?;
     tar.finish()
 }
 

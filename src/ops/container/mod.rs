@@ -22,6 +22,7 @@ pub mod start;
 pub mod stats;
 pub mod stop;
 pub mod top;
+pub mod transient;
 pub mod update;
 pub mod wait;
 

@@ -26,9 +26,20 @@ use crate::sys::userns::{self, IdMap};
 /// Prepares a launch. `first` tells the first start of a supervisor from its restarts, for which the descriptors of
 /// the command (`--preserve-fds`) are gone.
 pub(super) fn prepare(ops: &Ops, container: &Container, stdio: Stdio, first: bool) -> Result<Launch> {
-    let config = &container.config;
-    let shifted = Shifted::new(config)?;
+    let shifted = Shifted::new(&container.config)?;
     let rootfs = root_file_system(ops, container, &shifted)?;
+    prepare_on(ops, container, rootfs, stdio, first)
+}
+
+/// As [`prepare`], with a root file system that is mounted already.
+pub(super) fn prepare_on(
+    ops: &Ops,
+    container: &Container,
+    rootfs: OwnedFd,
+    stdio: Stdio,
+    first: bool,
+) -> Result<Launch> {
+    let config = &container.config;
     let root = RootDir::from_fd(rootfs.try_clone().context("duplicate the root's descriptor")?);
     fill_volumes(ops, config, &root)?;
     let host = cgroup::detect()?;

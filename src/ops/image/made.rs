@@ -1,5 +1,6 @@
 //! Images that are made here: `commit` and `import`.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use serde_json::json;
@@ -52,14 +53,25 @@ pub fn commit(context: &Context, mut config: Config, layer: &LayerInfo, about: &
         comment: about.message.clone(),
         ..History::default()
     });
-    let bytes = serde_json::to_vec(&config).context("encode the image's configuration")?;
+    let new = assemble(context, &config, about.docker, &BTreeMap::new())?;
+    context.images().commit(&NewImage { names: about.names.clone(), ..new })
+}
+
+/// An image of this configuration and its layers, which are in the store, ready to be committed; it has no names.
+pub fn assemble(
+    context: &Context,
+    config: &Config,
+    docker: bool,
+    annotations: &BTreeMap<String, String>,
+) -> Result<NewImage> {
+    let bytes = serde_json::to_vec(config).context("encode the image's configuration")?;
     let layers = context.layers()?;
     let infos = config.rootfs.diff_ids.iter().map(|id| layers.info(id)).collect::<Result<Vec<_>>>()?;
-    let (manifest_type, config_type, layer_type) = match about.docker {
+    let (manifest_type, config_type, layer_type) = match docker {
         true => (DOCKER_MANIFEST, DOCKER_CONFIG, "application/vnd.docker.image.rootfs.diff.tar"),
         false => (OCI_MANIFEST, OCI_CONFIG, "application/vnd.oci.image.layer.v1.tar"),
     };
-    let manifest = json!({
+    let mut manifest = json!({
         "schemaVersion": 2,
         "mediaType": manifest_type,
         "config": {"mediaType": config_type, "digest": Digest::of(&bytes), "size": bytes.len()},
@@ -67,12 +79,15 @@ pub fn commit(context: &Context, mut config: Config, layer: &LayerInfo, about: &
             "mediaType": layer_type, "digest": info.diff_id, "size": info.tar_size,
         })).collect::<Vec<_>>(),
     });
-    context.images().commit(&NewImage {
+    if !annotations.is_empty() {
+        manifest["annotations"] = json!(annotations);
+    }
+    Ok(NewImage {
         config: bytes,
         manifest: serde_json::to_vec(&manifest).context("encode the image's manifest")?,
         manifest_type: manifest_type.to_owned(),
         size: infos.iter().map(|info| info.size).sum(),
-        names: about.names.clone(),
+        names: Vec::new(),
         digests: Vec::new(),
     })
 }

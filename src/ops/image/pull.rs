@@ -1,17 +1,21 @@
 //! `pull`, and getting an image for `run` and `create`.
 
+use std::io::{Cursor, Read};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::fetch::{self, Wanted};
-use super::load;
+use super::resume::Download;
+use super::{lists, load, trust};
 use crate::base::digest::Digest;
 use crate::base::error::{Context as _, Error, Explain, Kind, Result, bail, fail, is_not_found, render};
 use crate::event::{Event, Subject};
 use crate::image::archive::read::{check_types, pair};
+use crate::image::transport::Transport;
 use crate::image::{Config, Image, NewImage, embedded};
-use crate::layer::Blob;
+use crate::layer::{self, Blob};
 use crate::ops::context::Context;
 use crate::ops::events;
 use crate::ops::progress::Progress;
@@ -64,6 +68,8 @@ pub struct PullOptions {
     pub tls_verify: Option<bool>,
     /// `--cert-dir`
     pub cert_dir: Option<PathBuf>,
+    /// `--signature-policy`
+    pub signature_policy: Option<PathBuf>,
     /// `--retry`
     pub retry: u32,
     /// `--retry-delay`
@@ -80,6 +86,7 @@ impl Default for PullOptions {
             creds: None,
             tls_verify: None,
             cert_dir: None,
+            signature_policy: None,
             retry: 3,
             retry_delay: None,
         }
@@ -107,7 +114,7 @@ pub fn pull(
     progress: &dyn Progress,
 ) -> Result<Vec<Pulled>> {
     let text = text.strip_prefix("docker://").unwrap_or(text);
-    if let Some(loaded) = load::transport(context, text, progress)? {
+    if let Some(loaded) = load::transport(context, text, options, progress)? {
         let pulled = |loaded: load::Loaded| Pulled {
             name: loaded.names.first().cloned().unwrap_or_default(),
             id: loaded.id,
@@ -151,6 +158,9 @@ pub fn obtain(
         if let Some(image) = local(context, text, options)? {
             return Ok(image);
         }
+        if let Ok(list) = lists::list_named(context, text) {
+            return lists::instance(context, &list, options, progress);
+        }
     }
     let pulled = pull(context, text, options, progress)?;
     let Some(first) = pulled.first() else { bail!("`{text}` gave no image") };
@@ -164,6 +174,10 @@ fn local(context: &Context, text: &str, options: &PullOptions) -> Result<Option<
         Err(error) if is_not_found(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
+    if image.is_list() {
+        let platform = options.platform.clone().unwrap_or_else(Platform::host);
+        return lists::instance_here(context, &image, &platform);
+    }
     let fits = options.platform.as_ref().is_none_or(|wanted| {
         let variant = Some(image.variant.clone()).filter(|variant| !variant.is_empty());
         let own = Platform { os: image.os.clone(), arch: image.architecture.clone(), variant };
@@ -181,11 +195,8 @@ fn kept(image: Image, text: &str) -> Pulled {
 pub(super) fn install_embedded(context: &Context) -> Result<Image> {
     let parts = embedded::build()?;
     let layer = parts.layer;
-    let wanted = Wanted {
-        diff_id: parts.diff_id,
-        blob: None,
-        open: Box::new(|| Ok(Box::new(std::io::Cursor::new(layer.clone())))),
-    };
+    let bytes = || -> Result<Box<dyn Read + Send>> { Ok(Box::new(Cursor::new(layer.clone()))) };
+    let wanted = Wanted { diff_id: parts.diff_id, blob: None, origin: Box::new(bytes) };
     let committed = fetch::commit(context, &[wanted], &crate::ops::progress::Silent, &|infos| {
         Ok(NewImage {
             config: parts.config.clone(),
@@ -229,20 +240,24 @@ fn newer(
 
 /// A client and the references that the text may mean, in order.
 pub(super) fn reach(text: &str, options: &PullOptions) -> Result<(Client, Vec<Reference>)> {
-    let registries = Registries::load()?;
-    let candidates = registries.candidates(text)?.into_iter().map(Reference::or_latest).collect();
+    let client = client(options)?;
+    let candidates = client.options().registries.candidates(text)?;
+    Ok((client, candidates.into_iter().map(Reference::or_latest).collect()))
+}
+
+/// A client that reaches registries as was asked for.
+pub fn client(options: &PullOptions) -> Result<Client> {
     let creds = options.creds.as_deref().map(Credentials::parse).transpose()?;
-    let client = Client::new(ClientOptions {
+    Ok(Client::new(ClientOptions {
         tls_verify: options.tls_verify,
         cert_dir: options.cert_dir.clone(),
         authfile: options.authfile.clone(),
         creds,
         retry: options.retry,
         retry_delay: options.retry_delay,
-        registries,
+        registries: Registries::load()?,
         ..ClientOptions::default()
-    });
-    Ok((client, candidates))
+    }))
 }
 
 /// Tries the candidates in turn.
@@ -312,11 +327,13 @@ fn pull_one(
     progress: &dyn Progress,
 ) -> Result<Pulled> {
     let platform = options.platform.clone().unwrap_or_else(Platform::host);
+    trust::allow(&Transport::Registry(name.clone()), options)?;
     let fetched = client.image(name, &platform)?;
     check_types(&fetched.image)?;
     let config_bytes = configuration(context, client, name, &fetched)?;
     let config = Config::parse(&config_bytes)?;
-    let wanted = wanted(client, name, &fetched, pair(&config, fetched.image.layers.len())?);
+    let wanted =
+        wanted(client, name, context.layers()?, &fetched, pair(&config, fetched.image.layers.len())?);
     // A name with a digest stays pinned to it; its tag said nothing.
     let own = name.digest.as_ref().map_or_else(|| name.clone(), |digest| name.with_digest(digest));
     let committed = fetch::commit(context, &wanted, progress, &|infos| {
@@ -356,19 +373,17 @@ fn configuration(
 fn wanted<'a>(
     client: &'a Client,
     name: &'a Reference,
+    store: &'a layer::Store,
     fetched: &'a FetchedImage,
     diff_ids: &[Digest],
 ) -> Vec<Wanted<'a>> {
     let layers = fetched.image.layers.iter().zip(diff_ids);
     layers
-        .map(|(layer, diff_id)| Wanted {
-            diff_id: diff_id.clone(),
-            blob: Some(Blob {
-                digest: layer.digest.clone(),
-                media_type: layer.media_type.clone(),
-                size: layer.size,
-            }),
-            open: Box::new(move || Ok(Box::new(client.blob(name, &layer.digest, layer.size)?))),
+        .map(|(layer, diff_id)| {
+            let blob =
+                Blob { digest: layer.digest.clone(), media_type: layer.media_type.clone(), size: layer.size };
+            let origin = Download { client, name, blob: blob.clone(), store, state: Arc::default() };
+            Wanted { diff_id: diff_id.clone(), blob: Some(blob), origin: Box::new(origin) }
         })
         .collect()
 }

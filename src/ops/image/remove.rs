@@ -1,9 +1,11 @@
 //! `rmi`, `image rm`, `image prune`.
 
+use std::collections::HashSet;
+
 use super::fetch::sweep_layers;
 use super::filter::{Filter, Judge};
 use super::usage::{Usage, usage};
-use super::{ancestry, find};
+use super::{ancestry, find, lists, mounts};
 use crate::base::digest::Digest;
 use crate::base::error::{Collected, Explain, Kind, Result, fail, is_not_found};
 use crate::base::id;
@@ -130,6 +132,9 @@ fn release(
 ) -> Result<u64> {
     let usage = usage(context)?;
     if options.force {
+        if mounts::is_mounted(context, &image.id) {
+            mounts::unmount_one(context, &image.id, true)?;
+        }
         return usage.of(&image.id).iter().map(|container| remove_container(context, container)).sum();
     }
     refuse_if_used(context, image, &usage).map(|()| 0)
@@ -137,6 +142,11 @@ fn release(
 
 fn refuse_if_used(context: &Context, image: &Image, usage: &Usage) -> Result<()> {
     let users = usage.of(&image.id);
+    if mounts::is_mounted(context, &image.id) {
+        let name = image.names.first().map_or_else(|| id::short(image.id.hex()), String::as_str);
+        return Err(fail(Kind::InUse, format!("image `{name}` is mounted"))
+            .hint("unmount it with `image unmount`, or use --force"));
+    }
     if users.is_empty() {
         return Ok(());
     }
@@ -224,9 +234,14 @@ pub fn prune(context: &Context, options: &PruneOptions) -> Result<Removed> {
     let listing = context.images().list()?;
     let usage = usage(context)?;
     let judge = Judge::new(options.filters.clone(), context.images(), &listing.images, Some(&usage))?;
+    // With --all the lists go too.
+    let in_lists = if options.all { HashSet::new() } else { lists::members(&listing.images) };
     let doomed = |image: &&Image| {
-        (options.all || image.names.is_empty())
+        !image.read_only
+            && !in_lists.contains(&image.id)
+            && (options.all || image.names.is_empty())
             && usage.of(&image.id).is_empty()
+            && !mounts::is_mounted(context, &image.id)
             && judge.passes(image)
             && (options.all || !ancestry::has_children(image, &listing.images))
     };

@@ -3,6 +3,7 @@
 mod hostile;
 mod pushing;
 mod real;
+#[path = "../../../tests/suite/kit/server.rs"]
 mod server;
 
 use std::io::Read;

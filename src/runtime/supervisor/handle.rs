@@ -2,10 +2,10 @@
 
 use std::os::fd::OwnedFd;
 
-use super::failure::Failure;
 use super::frame::{self, Type};
 use super::{ExitInfo, client};
 use crate::base::error::{Context, Explain, Result, anyhow};
+use crate::base::failure::Failure;
 
 /// A connection over which the supervisor tells how the container fares. Dropping it leaves the container alone.
 #[derive(Debug)]

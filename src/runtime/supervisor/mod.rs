@@ -36,7 +36,6 @@ pub mod client;
 mod clients;
 mod control;
 pub mod exec;
-mod failure;
 pub mod frame;
 mod handle;
 pub mod keys;

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use super::backoff::Backoff;
-use super::failure::Failure;
 use super::frame::{self, Type};
 use super::relay::{Life, Relay, discard};
 use super::streams::Ends;
 use super::{ExitInfo, Lifecycle, Live, Next, Phase, Plan, Running, SOCKET, Streams, process_start};
 use crate::base::error::{Context, Error, Result, bail, render};
+use crate::base::failure::Failure;
 use crate::base::fs;
 use crate::base::lock::Lock;
 use crate::base::time::now;

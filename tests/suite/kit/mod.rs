@@ -2,10 +2,12 @@
 //! the busybox of the host's distribution, a real registry on loopback, a pty.
 
 pub mod command;
+pub mod faulty;
 pub mod image;
 pub mod pty;
 pub mod registry;
 pub mod sandbox;
+pub mod server;
 
 pub use command::{Cmd, Outcome};
 pub use sandbox::Sandbox;

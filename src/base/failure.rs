@@ -2,22 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::error::{Error, Explain, Kind, fail, hints_of, kind_of, render};
+use super::error::{Error, Explain, Kind, fail, hints_of, kind_of, render};
 
 /// An error without its types.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Failure {
+pub struct Failure {
     kind: (u8, u8),
     message: String,
     hints: Vec<String>,
 }
 
 impl Failure {
-    pub(super) fn new(error: &Error) -> Failure {
+    /// Takes the words of an error.
+    pub fn new(error: &Error) -> Failure {
         Failure { kind: number(kind_of(error)), message: render(error), hints: hints_of(error).to_vec() }
     }
 
-    pub(super) fn into_error(self) -> Error {
+    /// Makes an error of the same words.
+    pub fn into_error(self) -> Error {
         self.hints.into_iter().fold(fail(kind(self.kind), self.message), Error::hint)
     }
 }
@@ -35,6 +37,7 @@ fn number(kind: Kind) -> (u8, u8) {
         Kind::Exited(status) => (7, status),
         Kind::ClosedPipe => (8, 0),
         Kind::Missing => (9, 0),
+        Kind::Command(status) => (10, status),
     }
 }
 
@@ -49,6 +52,7 @@ fn kind(number: (u8, u8)) -> Kind {
         (7, status) => Kind::Exited(status),
         (8, _) => Kind::ClosedPipe,
         (9, _) => Kind::Missing,
+        (10, status) => Kind::Command(status),
         _ => Kind::Failed,
     }
 }
