@@ -82,6 +82,8 @@ enum Command {
     Create(container::create::CreateArgs),
     /// Make an image of what a container has become
     Commit(container::commit::CommitArgs),
+    /// Copy files between a container and the host
+    Cp(container::cp::CpArgs),
     /// Show what was changed in a file system
     Diff(diff::DiffArgs),
     /// Show what happens to containers, images and volumes
@@ -147,6 +149,8 @@ enum Command {
     Search(search::SearchArgs),
     /// Start containers
     Start(container::start::StartArgs),
+    /// Show what running containers use, again and again
+    Stats(container::stats::StatsArgs),
     /// Stop running containers
     Stop(container::stop::StopArgs),
     /// Commands about the store as a whole
@@ -162,6 +166,8 @@ enum Command {
     Unshare(unshare::UnshareArgs),
     /// Take names away from an image
     Untag(image::tag::UntagArgs),
+    /// Change the limits of containers, also while they run
+    Update(container::update::UpdateArgs),
     /// Be an OCI runtime
     #[command(hide = true)]
     Runtime(runtime::RuntimeArgs),
@@ -187,6 +193,7 @@ impl Command {
             Command::Container(command) => command.run(session),
             Command::Create(args) => args.run(session),
             Command::Commit(args) => args.run(session),
+            Command::Cp(args) => args.run(session),
             Command::Diff(args) => args.run(session),
             Command::Events(args) => args.run(session),
             Command::Export(args) => args.run(session),
@@ -218,6 +225,7 @@ impl Command {
             Command::Save(args) => args.run(session),
             Command::Search(args) => args.run(session),
             Command::Start(args) => args.run(session),
+            Command::Stats(args) => args.run(session),
             Command::Stop(args) => args.run(session),
             Command::System(command) => command.run(session),
             Command::Tag(args) => args.run(session),
@@ -225,6 +233,7 @@ impl Command {
             Command::Unpause(args) => args.run(session),
             Command::Unshare(args) => args.run(session),
             Command::Untag(args) => args.run(session),
+            Command::Update(args) => args.run(session),
             Command::Runtime(args) => args.run(session),
             Command::Version(args) => args.run(session),
             Command::Volume(command) => command.run(session),

@@ -195,6 +195,11 @@ impl<'a> TreeTar<'a> {
 
     /// Writes what stands at `path`, with its content.
     pub fn entry(&mut self, path: &Path) -> Result<()> {
+        self.entry_as(path, path)
+    }
+
+    /// The same, under another name in the archive.
+    pub fn entry_as(&mut self, path: &Path, called: &Path) -> Result<()> {
         let dir = self.parent_of(path)?;
         let name = Path::new(path.file_name().unwrap_or(OsStr::new(".")));
         let stat = file::stat_at(&dir, name)?;
@@ -208,13 +213,13 @@ impl<'a> TreeTar<'a> {
             && let Some(first) = self.linked.get(&(stat.st_dev, stat.st_ino)).cloned()
         {
             let mut header = self.header(&stat, EntryType::Link);
-            self.out.append_link(&mut header, path, first)?;
+            self.out.append_link(&mut header, called, first)?;
             return Ok(());
         }
         self.attributes(&dir, name, &stat)?;
-        self.body(&dir, name, path, &stat)?;
+        self.body(&dir, name, called, &stat)?;
         if stat.st_nlink > 1 && !kind.is_dir() {
-            self.linked.insert((stat.st_dev, stat.st_ino), path.to_owned());
+            self.linked.insert((stat.st_dev, stat.st_ino), called.to_owned());
         }
         Ok(())
     }

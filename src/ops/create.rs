@@ -21,6 +21,7 @@ pub use context::{Caller, Context, Defaults, FindImage, ImageFacts};
 pub use mounts::NewVolume;
 pub(crate) use mounts::matches_pattern;
 pub use options::CreateOptions;
+pub use resources::updated;
 
 use crate::base::error::{Result, bail};
 use crate::base::{id, time};

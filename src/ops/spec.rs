@@ -311,6 +311,13 @@ fn filter_kind(config: &Config) -> &Seccomp {
     }
 }
 
+/// The limits of a record without its devices, which stay as they are while it runs.
+pub fn limits(config: &Config) -> Result<oci_spec::runtime::LinuxResources> {
+    let mut limits = resources::limits(config, &[], false)?;
+    limits.set_devices(None);
+    Ok(limits)
+}
+
 /// The seccomp filter of a record, as a specification has it.
 pub fn filter(config: &Config, granted: &oci_spec::runtime::Capabilities) -> Result<Option<LinuxSeccomp>> {
     match filter_kind(config) {

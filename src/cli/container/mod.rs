@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod commit;
+pub mod cp;
 pub mod create;
 pub mod create_args;
 pub mod exec;
@@ -22,9 +23,11 @@ pub mod rm;
 pub mod run;
 pub mod select;
 pub mod start;
+pub mod stats;
 mod stay;
 pub mod stop;
 pub mod top;
+pub mod update;
 pub mod wait;
 
 use clap::Subcommand;
@@ -42,6 +45,8 @@ pub enum ContainerCommand {
     Create(create::CreateArgs),
     /// Make an image of what a container has become
     Commit(commit::CommitArgs),
+    /// Copy files between a container and the host
+    Cp(cp::CpArgs),
     /// Show what a container changed in its file system
     Diff(super::diff::ContainerDiffArgs),
     /// Write a container's file system as a tar archive
@@ -78,12 +83,16 @@ pub enum ContainerCommand {
     Run(run::RunArgs),
     /// Start containers
     Start(start::StartArgs),
+    /// Show what running containers use, again and again
+    Stats(stats::StatsArgs),
     /// Stop running containers
     Stop(stop::StopArgs),
     /// Show the processes of a container
     Top(top::TopArgs),
     /// Let frozen containers go on
     Unpause(pause::UnpauseArgs),
+    /// Change the limits of containers, also while they run
+    Update(update::UpdateArgs),
     /// Wait for containers to end and print their exit codes
     Wait(wait::WaitArgs),
 }
@@ -95,6 +104,7 @@ impl ContainerCommand {
             ContainerCommand::Attach(args) => args.run(session),
             ContainerCommand::Create(args) => args.run(session),
             ContainerCommand::Commit(args) => args.run(session),
+            ContainerCommand::Cp(args) => args.run(session),
             ContainerCommand::Diff(args) => args.run(session),
             ContainerCommand::Export(args) => args.run(session),
             ContainerCommand::Exec(args) => args.run(session),
@@ -112,9 +122,11 @@ impl ContainerCommand {
             ContainerCommand::Rm(args) => args.run(session),
             ContainerCommand::Run(args) => args.run(session),
             ContainerCommand::Start(args) => args.run(session),
+            ContainerCommand::Stats(args) => args.run(session),
             ContainerCommand::Stop(args) => args.run(session),
             ContainerCommand::Top(args) => args.run(session),
             ContainerCommand::Unpause(args) => args.run(session),
+            ContainerCommand::Update(args) => args.run(session),
             ContainerCommand::Wait(args) => args.run(session),
         }
     }

@@ -17,7 +17,7 @@ use crate::container::record::{State, Status};
 use crate::container::store::{Container, Store};
 use crate::ops::context::Context as Ops;
 use crate::runtime::cgroup;
-use crate::runtime::supervisor::{LOCK, Live};
+use crate::runtime::supervisor::{self, LOCK, Live, Request};
 use crate::sys::{event, process};
 
 /// How long the end of a supervisor may take after its container ended; it only cleans up then.
@@ -58,6 +58,9 @@ impl Alive {
     pub fn signal(&self, signal: i32) -> Result<()> {
         match process::pidfd_send_signal(self.pidfd.as_fd(), signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            // In another stage than the container's, a process of one of its users is out of reach but for its
+            // supervisor.
+            Err(rustix::io::Errno::PERM) => supervisor::control(&self.run, Request::Signal(signal)),
             Err(error) => {
                 Err(error).with_context(|| format!("send signal {signal} to pid {}", self.live.pid))
             }

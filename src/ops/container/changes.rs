@@ -158,7 +158,7 @@ fn settings(base: &mut ImageConfig, config: &Config, include_volumes: bool) {
 }
 
 /// Runs a writer and a reader of one archive at once; both must succeed.
-fn through_pipe<T>(
+pub(super) fn through_pipe<T>(
     write: impl FnOnce(&mut dyn Write) -> Result<()>,
     read: impl FnOnce(std::io::BufReader<std::io::PipeReader>) -> Result<T> + Send,
 ) -> Result<T>

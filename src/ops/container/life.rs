@@ -51,6 +51,15 @@ impl Life {
         Ok(())
     }
 
+    /// The restart policy in force, which `update` may have changed.
+    fn policy(&self) -> RestartPolicy {
+        let config = &self.container.config;
+        if config.auto_remove {
+            return RestartPolicy::No;
+        }
+        self.store.get(&config.id).map_or(config.restart, |now| now.config.restart)
+    }
+
     /// Undoes what the last launch made, but for the container itself.
     fn undo(&mut self) -> Result<()> {
         if let Some(monitor) = self.monitor.take() {
@@ -154,7 +163,7 @@ impl Lifecycle for Life {
         let run = self.store.run_dir(&self.container.config.id);
         let next = match health::restart_asked(&run) {
             true => Next::Restart,
-            false => decide(self.container.config.restart, info, self.container.state.restarts),
+            false => decide(self.policy(), info, self.container.state.restarts),
         };
         let state = State {
             status: Status::Exited,

@@ -3,6 +3,7 @@
 pub mod alive;
 pub mod attach;
 pub mod changes;
+pub mod copy;
 pub mod create;
 pub mod exec;
 pub mod filter;
@@ -18,9 +19,11 @@ pub mod rm;
 pub mod run;
 pub mod select;
 pub mod start;
+pub mod stats;
 pub mod stop;
 pub mod top;
 pub mod transient;
+pub mod update;
 pub mod wait;
 
 pub use select::{Done, Selection};

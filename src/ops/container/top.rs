@@ -82,7 +82,7 @@ fn choose(words: &[&str]) -> Result<Vec<(&'static str, &'static str)>> {
 }
 
 /// All processes in the pid namespace of the first one (or its cgroup, where it shares the host's namespace).
-fn processes(alive: &Alive) -> Result<Vec<i32>> {
+pub(super) fn processes(alive: &Alive) -> Result<Vec<i32>> {
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let first = alive.live.pid.to_string();
     let ours = namespace(&first).with_context(|| format!("look at pid {first}"))?;

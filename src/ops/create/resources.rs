@@ -10,7 +10,10 @@ pub(super) fn resolve(context: &Context<'_>, options: &CreateOptions, resolved: 
     let mut limits = Resources::default();
     memory(options, &mut limits)?;
     cpu(options, &mut limits)?;
-    block_io(context, options, &mut limits)?;
+    block_io(options, &mut limits)?;
+    if context.rootless() && !options.device_cgroup_rule.is_empty() {
+        return Err(fail(Kind::Usage, "--device-cgroup-rule needs root"));
+    }
     limits.pids_limit = pids(context, options);
     let shm = options.shm_size.as_deref().unwrap_or(&context.defaults.shm_size);
     limits.shm_size = match parse::bytes("--shm-size", shm, false)? {
@@ -32,6 +35,49 @@ pub(super) fn resolve(context: &Context<'_>, options: &CreateOptions, resolved: 
     cgroups(&limits)?;
     resolved.config.resources = limits;
     Ok(())
+}
+
+/// The limits of a container with what was typed over them (`update`).
+pub fn updated(options: &CreateOptions, now: &Resources) -> Result<Resources> {
+    let mut all = options.clone();
+    let text = |typed: &Option<String>, kept: Option<i64>| typed.clone().or(kept.map(|n| n.to_string()));
+    // The default for swap is twice the memory: it moves with it.
+    let usual_swap = now.memory.map(|memory| memory.saturating_mul(2)) == now.memory_swap;
+    all.memory = text(&options.memory, now.memory);
+    all.memory_reservation = text(&options.memory_reservation, now.memory_reservation);
+    all.memory_swap = text(&options.memory_swap, now.memory_swap.filter(|_| !usual_swap));
+    all.memory_swappiness = options.memory_swappiness.or(now.memory_swappiness.map(u64::cast_signed));
+    all.oom_kill_disable |= now.oom_kill_disable;
+    all.cpu_shares = options.cpu_shares.or(now.cpu_shares);
+    if options.cpus.is_none() {
+        all.cpu_quota = options.cpu_quota.or(now.cpu_quota);
+        all.cpu_period = options.cpu_period.or(now.cpu_period);
+    }
+    all.cpu_rt_runtime = options.cpu_rt_runtime.or(now.cpu_rt_runtime);
+    all.cpu_rt_period = options.cpu_rt_period.or(now.cpu_rt_period);
+    all.cpuset_cpus = options.cpuset_cpus.clone().or(Some(now.cpuset_cpus.clone()));
+    all.cpuset_mems = options.cpuset_mems.clone().or(Some(now.cpuset_mems.clone()));
+    all.blkio_weight = options.blkio_weight.clone().or(now.blkio_weight.map(|weight| weight.to_string()));
+    let mut limits = now.clone();
+    memory(&all, &mut limits)?;
+    cpu(&all, &mut limits)?;
+    let mut devices = Resources::default();
+    block_io(&all, &mut devices)?;
+    limits.blkio_weight = devices.blkio_weight;
+    let lists = [
+        (&mut limits.blkio_weight_device, devices.blkio_weight_device),
+        (&mut limits.device_read_bps, devices.device_read_bps),
+        (&mut limits.device_write_bps, devices.device_write_bps),
+        (&mut limits.device_read_iops, devices.device_read_iops),
+        (&mut limits.device_write_iops, devices.device_write_iops),
+    ];
+    for (kept, typed) in lists.into_iter().filter(|(_, typed)| !typed.is_empty()) {
+        *kept = typed;
+    }
+    if let Some(limit) = options.pids_limit {
+        limits.pids_limit = Some(if limit <= 0 { -1 } else { limit });
+    }
+    Ok(limits)
 }
 
 fn cgroups(limits: &Resources) -> Result<()> {
@@ -115,7 +161,7 @@ fn cpu(options: &CreateOptions, limits: &mut Resources) -> Result<()> {
     Ok(())
 }
 
-fn block_io(context: &Context<'_>, options: &CreateOptions, limits: &mut Resources) -> Result<()> {
+fn block_io(options: &CreateOptions, limits: &mut Resources) -> Result<()> {
     let weight = options.blkio_weight.as_deref().map(parse::blkio_weight).transpose()?;
     limits.blkio_weight = weight.filter(|weight| *weight > 0);
     let all = |texts: &[String], one: fn(&str) -> Result<(std::path::PathBuf, u64)>| {
@@ -126,9 +172,6 @@ fn block_io(context: &Context<'_>, options: &CreateOptions, limits: &mut Resourc
     limits.device_write_bps = all(&options.device_write_bps, device::parse_bps)?;
     limits.device_read_iops = all(&options.device_read_iops, device::parse_iops)?;
     limits.device_write_iops = all(&options.device_write_iops, device::parse_iops)?;
-    if context.rootless() && !options.device_cgroup_rule.is_empty() {
-        return Err(fail(Kind::Usage, "--device-cgroup-rule needs root"));
-    }
     for text in &options.device_cgroup_rule {
         device::parse_rule(text)?;
         limits.device_cgroup_rules.push(text.clone());

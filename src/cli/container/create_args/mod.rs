@@ -12,6 +12,8 @@ mod security;
 
 use clap::{ArgAction, Args};
 
+pub use resources::ResourceArgs;
+
 use crate::base::error::Result;
 use crate::ops::create::CreateOptions;
 

@@ -4,9 +4,10 @@ use clap::Args;
 
 use crate::ops::create::CreateOptions;
 
+/// Limits of a container.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
-pub(super) struct ResourceArgs {
+pub struct ResourceArgs {
     /// Memory: a size such as 512m
     #[arg(short, long, value_name = "SIZE")]
     memory: Option<String>,
@@ -79,7 +80,8 @@ pub(super) struct ResourceArgs {
 }
 
 impl ResourceArgs {
-    pub(super) fn fill(self, options: &mut CreateOptions) {
+    /// What was typed.
+    pub fn fill(self, options: &mut CreateOptions) {
         options.memory = self.memory;
         options.memory_reservation = self.memory_reservation;
         options.memory_swap = self.memory_swap;
