@@ -47,8 +47,8 @@ pub struct PushOptions {
 pub struct PushedImage {
     /// Where to.
     pub name: String,
-    /// The manifest's digest there; a docker-archive has none.
-    pub digest: Option<Digest>,
+    /// The manifest's digest there.
+    pub digest: Digest,
 }
 
 /// Pushes an image to where its name says, or to a destination.
@@ -74,7 +74,7 @@ pub fn push(
             let (client, _) = pull::reach(&to.full(), &options.reach)?;
             send::push(context, &found, client, to, options, progress)
         }
-        Some(place) => files::push(context, image, found, &place, options, progress),
+        Some(place) => files::push(context, image, found, place, options, progress),
     };
     pushed.with_context(|| format!("push `{text}`"))
 }
@@ -98,7 +98,7 @@ fn push_list(
         preserve: false,
     };
     let digest = lists::push(context, list, destination, &copy, progress)?;
-    Ok(PushedImage { name: destination.unwrap_or(list).to_owned(), digest: Some(digest) })
+    Ok(PushedImage { name: destination.unwrap_or(list).to_owned(), digest })
 }
 
 /// Pushes every tag that the store has of a repository (`--all-tags`).
