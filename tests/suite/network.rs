@@ -454,3 +454,77 @@ fn proxies_of_the_environment_are_used_but_for_what_they_except() {
     }
     assert_eq!(proxy.seen().len(), before, "excepted hosts are asked themselves");
 }
+
+/// What an honest registry answers to uploads; it keeps nothing.
+fn takes(request: &Seen) -> Reply {
+    match request.method.as_str() {
+        "HEAD" => Reply::new(404, ""),
+        "POST" => Reply::new(202, "").header("Location", "/v2/team/tool/blobs/uploads/1"),
+        "PUT" => Reply::new(201, ""),
+        _ => Reply::new(404, ""),
+    }
+}
+
+#[test]
+fn pushes_go_on_after_breaks_and_ended_tokens() {
+    let sandbox = Sandbox::with_busybox();
+    let (broken, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let server = Server::start(move |request, before| {
+        if request.path.starts_with("/token") {
+            assert!(request.path.contains("scope=repository:team/tool:pull,push"), "{}", request.path);
+            return Reply::new(200, format!(r#"{{"token":"t{before}"}}"#));
+        }
+        if request.header("authorization").is_none() {
+            return Reply::new(401, "").header("WWW-Authenticate", "Bearer realm=\"/token\",service=\"s\"");
+        }
+        let blob = request.method == "PUT" && request.path.contains("digest=");
+        match () {
+            () if blob && broken.fetch_add(1, Ordering::Relaxed) == 0 => takes(request).unanswered(),
+            () if blob && ended.fetch_add(1, Ordering::Relaxed) == 0 => {
+                Reply::new(401, "").header("WWW-Authenticate", "Bearer realm=\"/token\",service=\"s\"")
+            }
+            () if before == 6 => Reply::new(503, "").header("Retry-After", "0"),
+            () => takes(request),
+        }
+    });
+    let name = format!("{}/team/tool:v1", server.address());
+    sandbox.dhow(["push", "-q", "--retry-delay", "10ms", "busybox", &name]).ok();
+    let stored = |seen: &Seen| seen.method == "PUT" && seen.path.contains("/manifests/v1");
+    assert_eq!(server.seen().iter().filter(|seen| stored(seen)).count(), 1);
+    assert_eq!(server.seen().iter().filter(|seen| seen.path.starts_with("/token")).count(), 2);
+}
+
+#[test]
+fn what_a_registry_says_to_a_push_is_told() {
+    let sandbox = Sandbox::with_busybox();
+    let says = r#"{"errors":[{"code":"DENIED","message":"quota \u001b[31mexceeded"}]}"#;
+    for (method, status, hint) in
+        [("POST", 403, "permission"), ("PUT", 413, "quota"), ("HEAD", 403, "permission")]
+    {
+        let server =
+            Server::start(
+                move |request, _| {
+                    if request.method == method { Reply::new(status, says) } else { takes(request) }
+                },
+            );
+        let name = format!("{}/team/tool:v1", server.address());
+        let error = sandbox.dhow(["push", "-q", "--retry-delay", "10ms", "busybox", &name]).fails(125);
+        assert!(error.contains(&status.to_string()) && error.contains(hint), "{method}: {error}");
+        // The answer to HEAD has no body.
+        assert!(method == "HEAD" || error.contains("quota \\u{1b}[31mexceeded (DENIED)"), "{error:?}");
+    }
+    let liar = Server::start(|request, _| match request.method.as_str() {
+        "PUT" => takes(request).header("Docker-Content-Digest", format!("sha256:{}", "0".repeat(64))),
+        _ => takes(request),
+    });
+    let error =
+        sandbox.dhow(["push", "-q", "busybox", &format!("{}/team/tool:v1", liar.address())]).fails(125);
+    assert!(error.contains("stored `sha256:0000"), "{error}");
+    let nowhere = Server::start(|request, _| match request.method.as_str() {
+        "POST" => Reply::new(202, ""),
+        _ => takes(request),
+    });
+    let error =
+        sandbox.dhow(["push", "-q", "busybox", &format!("{}/team/tool:v1", nowhere.address())]).fails(125);
+    assert!(error.contains("no place to upload to"), "{error}");
+}

@@ -167,7 +167,7 @@ fn images_are_pushed_into_files_and_come_back_the_same() {
     for (refused, words) in [
         (&["busybox", "containers-storage:x"][..], "into the store"),
         (&["busybox", "docker-daemon:x:1"], "no daemon"),
-        (&["--format", "v2s2", "busybox", "oci:q"], "`oci` only"),
+        (&["--format", "v2s2", "busybox", "oci:q"], "takes no such images"),
         (&["--format", "v2s1", "busybox", "localhost:1/x"], "obsolete"),
         (&["--compression-format", "zstd:chunked", "busybox", "localhost:1/x"], "zstd:chunked"),
         (&["--format", "v2s2", "--compression-format", "zstd", "busybox", "localhost:1/x"], "gzip"),

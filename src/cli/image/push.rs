@@ -11,7 +11,7 @@ use crate::cli::pull_source::{Reach, Source};
 use crate::cli::refuse::flag_error;
 use crate::cli::session::Session;
 use crate::layer::codec::Compression;
-use crate::ops::image::{ManifestFormat, PushOptions, PushedImage, push, push_all_tags};
+use crate::ops::image::{ManifestFormat, PushOptions, push, push_all_tags};
 use crate::ui::progress;
 
 /// Push an image to a registry, or into files
@@ -76,7 +76,10 @@ impl PushArgs {
             return push_all_tags(ops, &self.image, &options, &*progress).map(drop);
         }
         let pushed = push(ops, &self.image, self.destination.as_deref(), &options, &*progress)?;
-        self.digestfile.as_ref().map_or(Ok(()), |path| write_digest(path, &pushed))
+        match &self.digestfile {
+            Some(path) => fs::replace(path, pushed.digest.as_str().as_bytes(), 0o644, Durability::Volatile),
+            None => Ok(()),
+        }
     }
 
     fn manifest_format(&self) -> Result<Option<ManifestFormat>> {
@@ -107,15 +110,5 @@ impl PushArgs {
             }
             _ => Ok(()),
         }
-    }
-}
-
-fn write_digest(path: &std::path::Path, pushed: &PushedImage) -> Result<()> {
-    match &pushed.digest {
-        Some(digest) => fs::replace(path, digest.as_str().as_bytes(), 0o644, Durability::Volatile),
-        None => Err(fail(
-            Kind::Usage,
-            format!("`{}` has no manifest, so `--digestfile` has no digest", pushed.name),
-        )),
     }
 }

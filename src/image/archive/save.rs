@@ -108,26 +108,24 @@ impl Write for Exactly<'_> {
     }
 }
 
-/// Writes images; `advance` is told about every layer that is done. Gives the digests of the manifests written: none in a
-/// docker-archive.
+/// Writes images; `advance` is told about every layer that is done.
 pub fn save(
     images: &[Saving],
     layers: &layer::Store,
     settings: &SaveSettings,
     sink: &mut Sink<'_>,
     advance: &dyn Fn(&Digest),
-) -> Result<Vec<Digest>> {
-    let mut job = Job { layers, settings, sink, advance, done: HashSet::new(), manifests: Vec::new() };
+) -> Result<()> {
+    let mut job = Job { layers, settings, sink, advance, done: HashSet::new() };
     match settings.format {
         Format::DockerArchive => job.docker_archive(images)?,
         Format::OciArchive | Format::OciDir => job.layout(images)?,
         Format::DockerDir => job.dir(images)?,
     }
-    let manifests = job.manifests;
     if let Sink::Tar(out) = sink {
         tarball::finish(*out).and_then(|()| out.flush()).map_err(output)?;
     }
-    Ok(manifests)
+    Ok(())
 }
 
 struct Job<'a, 'b, 's> {
@@ -136,7 +134,6 @@ struct Job<'a, 'b, 's> {
     sink: &'a mut Sink<'s>,
     advance: &'b dyn Fn(&Digest),
     done: HashSet<String>,
-    manifests: Vec<Digest>,
 }
 
 impl Job<'_, '_, '_> {
@@ -172,7 +169,6 @@ impl Job<'_, '_, '_> {
             let entry = json!({
                 "mediaType": Kind::Oci.manifest_type(), "digest": digest, "size": manifest.len(),
             });
-            self.manifests.push(digest);
             entries.extend(named_entries(&entry, &saving.names));
         }
         let index = json!({
@@ -187,7 +183,6 @@ impl Job<'_, '_, '_> {
         let [saving] = images else { bail!("a directory of the form docker-dir holds one image") };
         let (config, blobs) = self.blobs(&saving.image, &|digest| digest.hex().to_owned())?;
         let manifest = manifests::write(Kind::Docker, &config, &blobs)?;
-        self.manifests.push(Digest::of(&manifest));
         self.sink.put("version", b"Directory Transport Version: 1.1\n")?;
         self.sink.put("manifest.json", &manifest)
     }

@@ -48,10 +48,10 @@ pub fn save(
         |layer: &Digest| progress.start(&format!("blob {}", id::short(layer.as_str())), None).done("done");
     match &options.output {
         Some(path) if options.format.is_directory() => {
-            into_directory(path, |sink| write(&images, layers, &settings, sink, &advance).map(drop))?;
+            into_directory(path, |sink| write(&images, layers, &settings, sink, &advance))?;
         }
-        Some(path) => into_file(path, |sink| write(&images, layers, &settings, sink, &advance).map(drop))?,
-        None => into_stdout(|sink| write(&images, layers, &settings, sink, &advance).map(drop))?,
+        Some(path) => into_file(path, |sink| write(&images, layers, &settings, sink, &advance))?,
+        None => into_stdout(|sink| write(&images, layers, &settings, sink, &advance))?,
     }
     images.iter().for_each(|saved| events::image(context, &saved.image, None, "save"));
     Ok(ids)
@@ -108,7 +108,7 @@ fn into_stdout(write: impl FnOnce(&mut Sink<'_>) -> Result<()>) -> Result<()> {
 }
 
 /// A file that could not be finished does not stay, unless it is no plain file.
-pub(super) fn into_file(path: &Path, write: impl FnOnce(&mut Sink<'_>) -> Result<()>) -> Result<()> {
+fn into_file(path: &Path, write: impl FnOnce(&mut Sink<'_>) -> Result<()>) -> Result<()> {
     let file: File = fs::create(path)?;
     let regular = file.metadata().is_ok_and(|data| data.is_file());
     let mut out = BufWriter::with_capacity(256 << 10, file);
@@ -120,7 +120,7 @@ pub(super) fn into_file(path: &Path, write: impl FnOnce(&mut Sink<'_>) -> Result
 }
 
 /// A directory that is there must be empty, so that nothing of somebody else's is mixed in or lost.
-pub(super) fn into_directory(path: &Path, write: impl FnOnce(&mut Sink<'_>) -> Result<()>) -> Result<()> {
+fn into_directory(path: &Path, write: impl FnOnce(&mut Sink<'_>) -> Result<()>) -> Result<()> {
     if path.exists() && !path.is_dir() {
         bail!("`{}` is not a directory", path.display());
     }

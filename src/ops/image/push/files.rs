@@ -1,15 +1,15 @@
-//! An image into files: what `push` does for `dir:`, `oci:`, `oci-archive:` and `docker-archive:`.
+//! An image into files: what `push` does for `dir:`, `oci:`, `oci-archive:` and `docker-archive:`, as `image copy` from
+//! the own store does it.
 
-use super::{ManifestFormat, PushOptions, PushedImage};
-use crate::base::digest::Digest;
+use super::{PushOptions, PushedImage};
 use crate::base::error::{Explain, Kind, Result, fail};
 use crate::image::Image;
 use crate::image::archive::Format;
-use crate::image::archive::save::{SaveSettings, Saving, save as write};
 use crate::image::transport::{Transport, Which};
 use crate::layer::codec::Compression;
 use crate::ops::context::Context;
-use crate::ops::image::save::{into_directory, into_file};
+use crate::ops::image::copy::{self, CopyOptions, Instances};
+use crate::ops::image::place::{self, Stored, Stores};
 use crate::ops::progress::Progress;
 
 /// Writes an image to a place that is no registry.
@@ -17,74 +17,41 @@ pub(super) fn push(
     context: &Context,
     typed: &str,
     image: Image,
-    place: &Transport,
+    place: Transport,
     options: &PushOptions,
     progress: &dyn Progress,
 ) -> Result<PushedImage> {
-    let Transport::Files { format, path, which } = place else {
+    let place = named(context, typed, place)?;
+    let Transport::Files { format, .. } = &place else {
         return Err(fail(Kind::Usage, "an image of the store cannot be pushed into the store")
             .hint("`dhow tag` gives it another name"));
     };
-    check(*format, which, options)?;
-    let names = match which {
-        Which::Named(name) => vec![name.clone()],
-        _ if *format == Format::DockerArchive => own_tags(context, typed)?,
-        _ => Vec::new(),
-    };
-    let compress = match format {
-        Format::DockerArchive => false,
-        Format::DockerDir => options.compress || options.compression.is_some(),
-        Format::OciArchive | Format::OciDir => options.compression != Some(Compression::None),
-    };
-    let settings = SaveSettings { format: *format, compress, tmp: context.roots.tmp.clone() };
-    let saving = [Saving { image, names }];
-    let layers = context.layers()?;
-    let _lock = layers.lock_shared()?; // nobody removes the layers while they are read
-    let advance = |layer: &Digest| {
-        let label = format!("blob {}", crate::base::id::short(layer.as_str()));
-        progress.start(&label, None).done("done");
-    };
-    let mut digests = Vec::new();
-    let mut job = |sink: &mut crate::image::archive::save::Sink<'_>| {
-        digests = write(&saving, layers, &settings, sink, &advance)?;
-        Ok(())
-    };
-    if format.is_directory() {
-        into_directory(path, &mut job)?
-    } else {
-        into_file(path, &mut job)?
+    if options.compress && *format != Format::DockerDir {
+        return Err(fail(Kind::Usage, "`--compress` is for `dir:` alone"));
     }
-    Ok(PushedImage { name: place.to_string(), digest: digests.pop() })
+    let copy = CopyOptions {
+        from: options.reach.clone(),
+        to: options.reach.clone(),
+        instances: Instances::System,
+        format: options.format,
+        compression: options.compression.or(options.compress.then_some(Compression::Gzip)),
+        level: options.level,
+        force: options.force || options.compress || options.compression.is_some(),
+        preserve: false,
+    };
+    let source = Stored::new(Stores::of(context)?, image, &options.reach)?;
+    let sink = place::sink(&place, &options.reach)?;
+    let sent = copy::send(&source, &*sink, &copy, &context.roots.tmp, progress)?;
+    Ok(PushedImage { name: place.to_string(), digest: sent.digest })
 }
 
-/// Refuses what the form cannot hold.
-fn check(format: Format, which: &Which, options: &PushOptions) -> Result<()> {
-    let no = |what: &str| Err(fail(Kind::Usage, what.to_owned()));
-    if matches!(which, Which::At(_)) {
-        return no("a place to push to has a name, not a number");
-    }
-    match (format, options.format) {
-        (Format::OciArchive | Format::OciDir, Some(ManifestFormat::Docker)) => {
-            return no("an image layout holds manifests of format `oci` only");
+/// A docker-archive without a name for the image gets the one that was typed.
+fn named(context: &Context, typed: &str, place: Transport) -> Result<Transport> {
+    match place {
+        Transport::Files { format: format @ Format::DockerArchive, path, which: Which::Any } => {
+            let name = context.images().resolve_named(typed)?.1.filter(|name| !name.contains('@'));
+            Ok(Transport::Files { format, path, which: name.map_or(Which::Any, Which::Named) })
         }
-        (Format::DockerArchive | Format::DockerDir, Some(ManifestFormat::Oci)) => {
-            return no("this place holds manifests of format `v2s2` only");
-        }
-        _ => {}
+        other => Ok(other),
     }
-    match options.compression {
-        Some(Compression::Zstd) => no("files are written with gzip layers, or with none"),
-        Some(Compression::Gzip) if format == Format::DockerArchive => {
-            no("layers of a docker-archive are not compressed")
-        }
-        _ if options.level.is_some() => no("files are written with the compression level of the format"),
-        _ if options.compress && format != Format::DockerDir => no("`--compress` is for `dir:` alone"),
-        _ => Ok(()),
-    }
-}
-
-/// What a docker-archive calls the image when the place gives no name: as it was typed.
-fn own_tags(context: &Context, typed: &str) -> Result<Vec<String>> {
-    let name = context.images().resolve_named(typed)?.1.filter(|name| !name.contains('@'));
-    Ok(name.into_iter().collect())
 }

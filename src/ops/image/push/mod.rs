@@ -48,8 +48,8 @@ pub struct PushOptions {
 pub struct PushedImage {
     /// Where to.
     pub name: String,
-    /// The manifest's digest there; a docker-archive has none.
-    pub digest: Option<Digest>,
+    /// The manifest's digest there.
+    pub digest: Digest,
 }
 
 /// Pushes an image to where its name says, or to a destination.
@@ -90,7 +90,7 @@ fn push_one(
             let (client, _) = pull::reach(&to.full(), &options.reach)?;
             send::push(context, found, client, to, options, progress)
         }
-        Some(place) => files::push(context, image, found.clone(), &place, options, progress),
+        Some(place) => files::push(context, image, found.clone(), place, options, progress),
     }
 }
 
@@ -113,7 +113,7 @@ fn push_list(
         preserve: false,
     };
     let digest = lists::push(context, list, destination, &copy, progress)?;
-    Ok(PushedImage { name: destination.unwrap_or(list).to_owned(), digest: Some(digest) })
+    Ok(PushedImage { name: destination.unwrap_or(list).to_owned(), digest })
 }
 
 /// Pushes every tag that the store has of a repository (`--all-tags`).

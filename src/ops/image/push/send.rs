@@ -49,7 +49,7 @@ pub(super) fn push(
     let (bytes, media_type) = manifest(image, &job.to, &sent, options.format)?;
     progress.message("Writing manifest to image destination");
     let digest = job.client.push_manifest(&job.to, &bytes, &media_type)?;
-    Ok(PushedImage { name: job.to.full(), digest: Some(digest) })
+    Ok(PushedImage { name: job.to.full(), digest })
 }
 
 /// Repositories of the same registry that, by the names of images here, may have a layer.
