@@ -207,8 +207,11 @@ impl Shared {
     fn speaks_https(&self, authority: &str, insecure: bool) -> bool {
         let here = is_loopback(authority) && self.options.tls_verify != Some(true);
         let url = Url::new(true, authority, "/");
-        if !(insecure || here) || self.transport.is_proxied(&url) {
+        if !(insecure || here) {
             return true;
+        }
+        if self.transport.is_proxied(&url) {
+            return self.answers_https(&url);
         }
         match probe::ask(&url) {
             Spoken::Tls => true,
@@ -216,6 +219,13 @@ impl Shared {
             // Without a port, http lives elsewhere.
             Spoken::Nobody => probe::ask(&Url::new(false, authority, "/")) == Spoken::Nobody,
         }
+    }
+
+    /// Whether a host behind a proxy answers in https; with any status, it does.
+    fn answers_https(&self, home: &Url) -> bool {
+        let party = Party { home, authorization: None, insecure: true, public: false };
+        let url = Url::new(true, &home.authority, "/v2/");
+        self.transport.exchange(Request::new(Method::GET, url), &party).is_ok()
     }
 
     fn credentials_for(&self, name: &str, own_creds: bool) -> Result<Option<Credentials>> {

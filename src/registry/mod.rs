@@ -18,6 +18,7 @@ mod download;
 pub mod endpoint;
 mod failure;
 mod fetch;
+mod forward;
 pub mod manifest;
 mod pace;
 pub mod platform;

@@ -16,8 +16,9 @@ use ureq::{Agent, Body, BodyReader, SendBody};
 use super::certs::HostCerts;
 use super::endpoint::is_loopback;
 use super::failure;
+use super::forward::Marked;
 use super::pace::Paced;
-use super::proxy::Proxies;
+use super::proxy::{Forwarder, Proxies};
 use super::tls::{self, TlsConnector};
 use super::url::Url;
 use crate::base::error::{Context, Result, bail};
@@ -109,6 +110,8 @@ impl Response {
 #[derive(PartialEq, Eq, Hash, Clone)]
 struct AgentKey {
     https: bool,
+    /// To a proxy that is told the whole address.
+    forwarded: bool,
     insecure: bool,
     own_certs: Option<(String, bool)>,
     proxy: Option<String>,
@@ -121,12 +124,20 @@ pub(super) struct Transport {
     /// How long a connection may stand still before it counts as broken.
     patience: Duration,
     proxies: Proxies,
+    marked: Marked,
     agents: Mutex<HashMap<AgentKey, Agent>>,
 }
 
 impl Transport {
     pub(super) fn new(cert_dir: Option<PathBuf>, user_agent: String, patience: Duration) -> Transport {
-        Transport { cert_dir, user_agent, patience, proxies: Proxies::from_env(), agents: Mutex::default() }
+        Transport {
+            cert_dir,
+            user_agent,
+            patience,
+            proxies: Proxies::from_env(),
+            marked: Marked::new(),
+            agents: Mutex::default(),
+        }
     }
 
     /// Whether requests to this URL go through a proxy.
@@ -152,8 +163,13 @@ impl Transport {
     fn once(&self, request: &mut Request<'_>, party: &Party<'_>) -> Result<Response> {
         let url = request.url.clone();
         let at_home = url.same_origin(party.home);
-        let agent = self.agent(&url, party, at_home)?;
-        let mut builder = HttpRequest::builder().method(request.method.clone()).uri(url.to_string());
+        let forwarder = self.proxies.forwarder(&url);
+        let agent = self.agent(&url, party, at_home, forwarder.as_ref())?;
+        let mut builder = HttpRequest::builder().method(request.method.clone());
+        builder = match &forwarder {
+            None => builder.uri(url.to_string()),
+            Some(proxy) => self.marked.address(builder, proxy, &url)?,
+        };
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
@@ -179,13 +195,20 @@ impl Transport {
         Ok(Response { status, headers: parts.headers, url, body, patience })
     }
 
-    fn agent(&self, url: &Url, party: &Party<'_>, at_home: bool) -> Result<Agent> {
+    fn agent(
+        &self,
+        url: &Url,
+        party: &Party<'_>,
+        at_home: bool,
+        forwarder: Option<&Forwarder>,
+    ) -> Result<Agent> {
         let certs = if url.https { self.certs_for(url)? } else { None };
         let key = AgentKey {
-            https: url.https,
+            https: forwarder.map_or(url.https, |proxy| proxy.https),
+            forwarded: forwarder.is_some(),
             insecure: party.insecure,
             own_certs: certs.as_ref().map(|_| (url.authority.clone(), at_home)),
-            proxy: self.proxies.of(url).map(str::to_owned),
+            proxy: self.proxies.of(url).filter(|_| forwarder.is_none()).map(str::to_owned),
         };
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(&key) {
@@ -220,13 +243,27 @@ impl Transport {
             .output_buffer_size(BUFFER)
             .max_idle_connections(64)
             .max_idle_connections_per_host(32);
+        let tls = || tls::config(key.insecure, certs, at_home).map(TlsConnector);
+        if key.forwarded {
+            let plain = TcpConnector::default();
+            return Ok(match key.https {
+                true => {
+                    let connector = plain.chain(tls()?).chain(self.marked.clone());
+                    Agent::with_parts(config.build(), connector, DefaultResolver::default())
+                }
+                false => {
+                    let connector = plain.chain(self.marked.clone());
+                    Agent::with_parts(config.build(), connector, DefaultResolver::default())
+                }
+            });
+        }
         if !key.https {
             return Ok(config.build().new_agent());
         }
         let connector = SocksConnector::default()
             .chain(ConnectProxyConnector::default())
             .chain(TcpConnector::default())
-            .chain(TlsConnector(tls::config(key.insecure, certs, at_home)?));
+            .chain(tls()?);
         Ok(Agent::with_parts(config.build(), connector, DefaultResolver::default()))
     }
 }

@@ -429,3 +429,28 @@ fn mirrors_are_asked_in_order_and_the_next_one_when_one_fails() {
     let names = sandbox.dhow(["images", "--format", "{{.Repository}}"]).ok();
     assert_eq!(names.trim(), "registry.invalid/team/tool", "the mirror gives no name");
 }
+
+#[test]
+fn proxies_of_the_environment_are_used_but_for_what_they_except() {
+    let sandbox = Sandbox::new();
+    // For a plain request a proxy is a server that is told the whole address.
+    let proxy = Faulty::start(Served::new(&spec()), |served, request, _| match request.method.as_str() {
+        "CONNECT" => Reply::new(403, ""),
+        _ => served.honest(request),
+    });
+    let address = format!("http://{}", proxy.host());
+    let name = "registry.invalid:5000/team/tool:v1";
+    let through = |cmd: crate::kit::Cmd| cmd.env("http_proxy", &address).env("HTTPS_PROXY", &address);
+    through(pull(&sandbox, name).arg("--tls-verify=false")).ok();
+    assert!(proxy.seen_for(BIG)[0].path.starts_with("http://registry.invalid:5000/v2/team/tool/blobs/"));
+    // Verified https goes through it too, and is never given up.
+    let before = proxy.seen().len();
+    let error = through(pull(&sandbox, "registry.invalid/team/tool:v1")).fails(125);
+    assert!(error.contains("registry.invalid"), "{error}");
+    assert!(proxy.seen()[before..].iter().all(|request| request.method == "CONNECT"));
+    let before = proxy.seen().len();
+    for except in ["registry.invalid", ".invalid", "*", "registry.invalid:5000"] {
+        through(pull(&sandbox, name).arg("--tls-verify=false")).env("NO_PROXY", except).fails(125);
+    }
+    assert_eq!(proxy.seen().len(), before, "excepted hosts are asked themselves");
+}

@@ -11,11 +11,13 @@ use super::resume::Download;
 use super::{chunked, lists, load, trust};
 use crate::base::digest::Digest;
 use crate::base::error::{Context as _, Error, Explain, Kind, Result, bail, fail, is_not_found, render};
+use crate::event::{Event, Subject};
 use crate::image::archive::read::{check_types, pair};
 use crate::image::transport::Transport;
 use crate::image::{Config, Image, NewImage, embedded};
 use crate::layer::{self, Blob};
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::ops::progress::Progress;
 use crate::registry::{Client, ClientOptions, Credentials, FetchedImage, Platform, Reference, Registries};
 
@@ -265,7 +267,10 @@ fn remote(context: &Context, text: &str, options: &PullOptions, progress: &dyn P
     for candidate in candidates {
         progress.message(&format!("Trying to pull {candidate}..."));
         match pull_one(context, &client, &candidate, options, progress) {
-            Ok(pulled) => return Ok(pulled),
+            Ok(pulled) => {
+                events::tell(context, Event::now(Subject::Image, "pull", pulled.id.hex(), &pulled.name));
+                return Ok(pulled);
+            }
             Err(error) => failures.push((candidate, error)),
         }
     }
