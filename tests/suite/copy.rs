@@ -100,6 +100,10 @@ fn other_forms_are_made_where_the_destination_needs_them() {
     assert!(error.contains("--preserve-digests"), "{error}");
     sandbox.line("image copy -q -f v2s2 dir:as-oci oci:no:v1").fails(125);
     sandbox.line("image copy -q busybox dir:x").fails(125);
+    // A directory that is there is written over, even from itself.
+    sandbox.line("image copy -q dir:as-oci dir:as-oci").ok();
+    sandbox.line("image copy -q -f oci dir:as-docker dir:as-oci").ok();
+    skopeo(&sandbox, "inspect dir:as-oci");
     // Into the own store and out of it.
     sandbox.line("image copy -q oci:zstd:v1 containers-storage:kept:v1").ok();
     assert_eq!(sandbox.line("run --rm kept:v1 echo stored").ok(), "stored\n");

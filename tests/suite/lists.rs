@@ -113,6 +113,15 @@ fn a_list_goes_to_a_registry_and_comes_back_whole() {
     sandbox.line(&format!("manifest push -q --rm copied docker://{host}/other/copied:v1")).ok();
     sandbox.line("manifest exists copied").fails(1);
     other.line(&format!("run --rm {host}/other/copied:v1 echo copied")).ok();
+    // What came from this registry is mounted, and keeps its digests.
+    let third = Sandbox::new();
+    let tool = crate::kit::image::busybox("x");
+    let digest = registry.put(&tool, "source/tool", "v1");
+    third.line(&format!("pull -q {host}/source/tool:v1")).ok();
+    third.line(&format!("manifest create mounted {host}/source/tool:v1")).ok();
+    third.line(&format!("manifest push -q mounted docker://{host}/target/tool:v1")).ok();
+    let mounted = sandbox.line(&format!("image inspect --raw docker://{host}/target/tool:v1")).ok();
+    assert!(mounted.contains(&digest), "{mounted}");
     // v2s2 and directories.
     sandbox.line(&format!("manifest push -q -f v2s2 multi docker://{host}/team/docker:v1")).ok();
     let list = sandbox.line(&format!("manifest inspect docker://{host}/team/docker:v1")).ok();

@@ -80,9 +80,7 @@ pub struct ImageTrustShowArgs {
 #[derive(Debug, Serialize)]
 struct TrustRow {
     transport: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
     name: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
     repo_name: String,
     r#type: String,
 }

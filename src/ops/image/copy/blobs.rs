@@ -101,7 +101,8 @@ impl Job<'_> {
     fn put(&self, what: &str, source: &dyn Source, blob: &Descriptor, open: &Open<'_>) -> Result<()> {
         let task =
             self.progress.start(&format!("{what} {}", id::short(blob.digest.as_str())), Some(blob.size));
-        let outcome = match self.sink.put(blob, source.repository(), open)? {
+        let from = source.repository();
+        let outcome = match self.sink.put(blob, from.as_ref(), open)? {
             Pushed::Uploaded => "done",
             Pushed::Mounted => "mounted",
             Pushed::Present => "skipped: already exists",
@@ -152,10 +153,17 @@ impl Job<'_> {
             source.forms(layer).into_iter().filter(|known| compression_of(&known.media_type) == wanted);
         for known in forms {
             let there = described(layer, known.digest, known.size, form, wanted)?;
+            let task = || {
+                self.progress.start(&format!("blob {}", id::short(there.digest.as_str())), Some(there.size))
+            };
             if self.sink.has(&there)? {
-                self.progress
-                    .start(&format!("blob {}", id::short(there.digest.as_str())), Some(there.size))
-                    .done("skipped: already exists");
+                task().done("skipped: already exists");
+                return Ok(there);
+            }
+            if let Some(from) = source.repository()
+                && self.sink.mount(&there, &from)?
+            {
+                task().done("mounted");
                 return Ok(there);
             }
         }

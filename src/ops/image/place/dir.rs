@@ -28,7 +28,7 @@ impl Dir {
             bail!("directory `{}` is not empty, and holds no image of this form", path.display());
         }
         fs::create_dir_all_with(path, 0o755)?;
-        fs::remove_file(&path.join("manifest.json"))?;
+        // What is there stays whole until the new manifest takes the old one's place.
         fs::replace(&path.join("version"), VERSION, 0o644, Durability::Volatile)?;
         Ok(Dir { path: path.to_owned() })
     }

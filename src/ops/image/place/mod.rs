@@ -81,7 +81,7 @@ pub(super) trait Source: Sync {
     }
 
     /// The repository in a registry that has the blobs.
-    fn repository(&self) -> Option<&Reference> {
+    fn repository(&self) -> Option<Reference> {
         None
     }
 
@@ -112,6 +112,11 @@ pub(super) trait Sink: Sync {
 
     /// Whether a blob is there.
     fn has(&self, blob: &Descriptor) -> Result<bool>;
+
+    /// Lets the destination take a blob from another repository of the same registry; says whether it did.
+    fn mount(&self, _blob: &Descriptor, _from: &Reference) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Brings a blob there unless it is there; `from` may have it in the same registry.
     fn put(&self, blob: &Descriptor, from: Option<&Reference>, open: &Open<'_>) -> Result<Pushed>;

@@ -46,8 +46,8 @@ impl Source for Remote {
         Ok(Box::new(self.client.blob(&self.name, &blob.digest, blob.size)?))
     }
 
-    fn repository(&self) -> Option<&Reference> {
-        Some(&self.name)
+    fn repository(&self) -> Option<Reference> {
+        Some(self.name.clone())
     }
 
     fn tags(&self) -> Result<Option<Vec<String>>> {
@@ -66,6 +66,13 @@ impl Sink for Remote {
 
     fn has(&self, blob: &Descriptor) -> Result<bool> {
         self.client.has_blob(&self.name, &blob.digest).map(|size| size.is_some())
+    }
+
+    fn mount(&self, blob: &Descriptor, from: &Reference) -> Result<bool> {
+        if from.registry != self.name.registry || from.repository == self.name.repository {
+            return Ok(false);
+        }
+        self.client.mount_blob(&self.name, &blob.digest, std::slice::from_ref(&from.repository))
     }
 
     fn put(&self, blob: &Descriptor, from: Option<&Reference>, open: &Open<'_>) -> Result<Pushed> {

@@ -11,8 +11,8 @@ use crate::image::transport::Transport;
 use crate::image::{Image, lists};
 use crate::layer::Blob;
 use crate::ops::image::PullOptions;
-use crate::registry::Fetched;
 use crate::registry::manifest::{self, Descriptor, Document};
+use crate::registry::{Fetched, Reference};
 
 /// An image of the store, or a list.
 pub(in crate::ops::image) struct Stored<'a> {
@@ -68,7 +68,12 @@ impl Source for Stored<'_> {
             return Ok(Box::new(Stored::new(self.stores, image, &self.reach)?));
         }
         let Some(place) = Transport::parse(source)? else { bail!("`{source}` is no place of an image") };
-        super::outside(self.stores.tmp, &place, &self.reach)
+        let found = super::outside(self.stores.tmp, &place, &self.reach)?;
+        // A registry is asked by digest; a file may hold another image by now.
+        if matches!(place, Transport::Files { .. }) && found.top()?.digest != entry.digest {
+            bail!("`{place}` holds another image than when it was added to the list");
+        }
+        Ok(found)
     }
 
     fn blob(&self, blob: &Descriptor) -> Result<Bytes> {
@@ -94,6 +99,12 @@ impl Source for Stored<'_> {
 
     fn remember(&self, layer: &Descriptor, form: &Blob) -> Result<()> {
         self.stores.layers.remember_blob(&layer.digest, form)
+    }
+
+    /// Where its first name says: that registry has the forms in which the layers came, as long as the name is true.
+    fn repository(&self) -> Option<Reference> {
+        let names = self.image.names.iter().filter_map(|name| Reference::parse(name).ok());
+        names.into_iter().find(|name| name.registry != "localhost")
     }
 
     fn original(&self, layers: &[Descriptor]) -> Result<Option<Fetched>> {
