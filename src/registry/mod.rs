@@ -6,6 +6,7 @@
 //! client     sessions: authentication, retries, the places of a name (fetch, blob, push, upload say what is asked)
 //! transport  one exchange with its redirects; connections, TLS, proxies; the only user of ureq
 //! token      challenges and bearer tokens        auth      where credentials are kept
+//! download   a file by its URL
 //! config     registries.conf, short names        endpoint  mirrors, rewritten names
 //! ```
 
@@ -14,6 +15,7 @@ mod blob;
 mod certs;
 mod client;
 pub mod config;
+mod download;
 pub mod endpoint;
 mod failure;
 mod fetch;
@@ -34,6 +36,7 @@ pub use auth::Credentials;
 pub use blob::Blob;
 pub use client::{Client, ClientOptions};
 pub use config::Registries;
+pub use download::download;
 pub use failure::{ServerError, status_of};
 pub use fetch::{Fetched, FetchedImage, Head, not_found};
 pub use platform::Platform;

@@ -22,6 +22,7 @@ mod drivers;
 mod flags;
 mod hello;
 mod hostile;
+mod image_scp;
 mod image_tree;
 mod images;
 mod lifecycle;

@@ -140,7 +140,7 @@ fn image_row(one: &Listed, whole: bool, labels: bool) -> ImageRow {
 }
 
 /// Repository and tag as Podman lists them: the full name, which says where an image came from.
-fn parts(name: &str) -> (String, String) {
+pub(in crate::cli) fn parts(name: &str) -> (String, String) {
     let bare = name.split_once('@').map_or(name, |(bare, _)| bare);
     match bare.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository.into(), tag.into()),

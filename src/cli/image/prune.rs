@@ -15,7 +15,10 @@ pub struct ImagePruneArgs {
     /// All that no container uses, not only those without a name
     #[arg(short, long)]
     all: bool,
-    /// Only those that fit: label=…, label!=… or until=…
+    /// Those that containers of other tools use, too; dhow shares its store with none
+    #[arg(long)]
+    external: bool,
+    /// Only those that fit: label=…, label!=…, until=… or dangling=…
     #[arg(long, value_name = "FILTER")]
     filter: Vec<String>,
     /// Do not ask
@@ -26,6 +29,7 @@ pub struct ImagePruneArgs {
 impl ImagePruneArgs {
     /// Asks and removes.
     pub fn run(self, session: &Session) -> Result<()> {
+        let _ = self.external; // nobody else has containers here: every prune does what it asks for
         let filters = self.filter.iter().map(|text| Filter::parse(text)).collect::<Result<_>>()?;
         if !self.force {
             let which = if self.all { "images without a container" } else { "dangling images" };

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::base::error::Result;
 use crate::cli::reclaimed;
 use crate::cli::session::Session;
-use crate::ops::system::{SystemPrune, prune};
+use crate::ops::system::{SystemPrune, prune, sweep};
 use crate::ui::{printer, prompt};
 
 /// Remove what nothing needs: stopped containers, dangling images, with --volumes unused volumes
@@ -14,6 +14,9 @@ pub struct SystemPruneArgs {
     /// All images that no container uses, not only those without a name
     #[arg(short, long)]
     all: bool,
+    /// Only what commands that were killed left behind
+    #[arg(long, conflicts_with_all = ["all", "filter", "volumes"])]
+    external: bool,
     /// Only those that fit: label=…, label!=… or until=…
     #[arg(long, value_name = "FILTER")]
     filter: Vec<String>,
@@ -28,6 +31,9 @@ pub struct SystemPruneArgs {
 impl SystemPruneArgs {
     /// Asks and removes.
     pub fn run(self, session: &Session) -> Result<()> {
+        if self.external {
+            return sweep(session.ops()?);
+        }
         if !self.force {
             let images = if self.all { "images without a container" } else { "dangling images" };
             let volumes = if self.volumes { ", all volumes that no container uses" } else { "" };

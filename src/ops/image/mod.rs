@@ -17,25 +17,28 @@ mod pull;
 mod push;
 mod remove;
 mod save;
+mod scp;
 mod shares;
 mod usage;
 
 #[cfg(test)]
 mod tests;
 
+pub use fetch::remove_unused;
 pub use filter::Filter;
 pub use history::{HistoryEntry, MISSING, history};
 pub use inspect::{GraphDriver, Inspect, RootFs, inspect};
 pub use layers::{LayerNode, LayerTree, tree};
 pub use list::{Detail, ListOptions, Listed, Sort, Summary, list};
 pub use load::{LoadSource, Loaded, load};
-pub use made::{About, assemble, commit, import};
+pub use made::{About, ImportSource, assemble, commit, import};
 pub use mounts::{Mounted, mount_image, mounted, unmount};
 pub use name::{exists, own_name, tag, untag};
 pub use pull::{PullOptions, PullPolicy, Pulled, obtain, pull};
 pub use push::{ManifestFormat, PushOptions, PushedImage, push, push_all_tags};
 pub use remove::{PruneOptions, RemoveContainer, RemoveOptions, Removed, prune, remove};
 pub use save::{SaveOptions, save};
+pub use scp::{End, Remote, scp};
 pub use shares::{Share, shares};
 pub use usage::{Usage, usage};
 
