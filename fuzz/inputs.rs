@@ -3,11 +3,14 @@
 
 use dhow::base::config::Containers;
 use dhow::container::parse;
+use dhow::dockerfile::{self, Globals, glob, graph, history, ignore, scope};
+use dhow::image::list::List;
 use dhow::image::transport::Transport;
 use dhow::layer::tar::{Feed, Reader};
 use dhow::registry::auth::AuthFile;
 use dhow::registry::config::Registries;
 use dhow::registry::manifest;
+use dhow::registry::policy::{Policy, scopes_of, scopes_of_path};
 use dhow::registry::reference::Reference;
 use dhow::runtime::seccomp::{Profile, compile};
 
@@ -48,6 +51,29 @@ pub(crate) fn manifest(data: &[u8]) {
     for stated in [None, Some(manifest::OCI_MANIFEST), Some(manifest::DOCKER_LIST), Some("text/plain")] {
         let _ = manifest::parse(data, stated);
     }
+}
+
+/// A list of images; what is read must be written so that it reads the same.
+pub(crate) fn list(data: &[u8]) {
+    let Ok(mut list) = List::parse(data, None) else { return };
+    let media_type = list.media_type.clone();
+    if let Ok(bytes) = list.bytes() {
+        let again = List::parse(&bytes, Some(&media_type)).ok();
+        assert_eq!(again.as_ref(), Some(&list), "a written list means itself");
+    }
+    list.settle();
+    list.convert(manifest::DOCKER_LIST);
+}
+
+/// A policy, and whether it lets some images through.
+pub(crate) fn policy(data: &[u8]) {
+    let Ok(policy) = Policy::parse(&text(data)) else { return };
+    for name in ["docker.io/library/x:1", "a.b.c:5000/d/e"] {
+        if let Ok(name) = Reference::parse(name) {
+            let _ = policy.allow("docker", &scopes_of(&name), "x");
+        }
+    }
+    let _ = policy.allow("dir", &scopes_of_path("/a/b", Some("c")), "x");
 }
 
 /// The entries of a layer's tar, contents read in small pieces.
@@ -103,4 +129,38 @@ pub(crate) fn registries_conf(data: &[u8]) {
 /// `containers.conf`.
 pub(crate) fn containers_conf(data: &[u8]) {
     let _ = Containers::parse(&text(data));
+}
+
+/// A Dockerfile; what parses is planned and expanded too.
+pub(crate) fn dockerfile(data: &[u8]) {
+    let text = text(data);
+    let _ = dockerfile::parse_trigger("image", &text);
+    let Ok(file) = dockerfile::parse("Dockerfile", &text) else { return };
+    let platform = scope::platform_args("linux/amd64", "linux/arm64/v8", None);
+    let Ok(globals) = Globals::new(&file, Default::default(), platform) else { return };
+    let _ = graph::plan(&file, &globals, None, &Default::default());
+    for stage in &file.stages {
+        let mut scope = globals.stage(&["PATH=/bin".to_owned()]);
+        for step in &stage.steps {
+            if let Ok(action) = step.expand(&scope) {
+                let _ = scope.apply(&action);
+            }
+            let _ = history::created_by(step, &scope.args(), "file:0");
+        }
+    }
+}
+
+/// `.dockerignore` and the patterns of `COPY`; the first line is a path.
+pub(crate) fn dockerignore(data: &[u8]) {
+    let text = text(data);
+    let (path, patterns) = text.split_once('\n').unwrap_or((&text, ""));
+    if let Ok(ignore) = ignore::Ignore::parse(patterns) {
+        let _ = (ignore.excludes(path), ignore.may_include_below(path));
+    }
+    if let Ok(pattern) = glob::Pattern::new(patterns)
+        && pattern.matches(path)
+    {
+        let below = path.match_indices('/').all(|(at, _)| pattern.may_match_below(&path[..at]));
+        assert!(below, "a walk finds what matches");
+    }
 }

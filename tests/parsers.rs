@@ -78,6 +78,20 @@ const MANIFEST: &[&str] = &[
     "}",
     ",",
 ];
+const POLICY: &[&str] = &[
+    "{\"default\":",
+    "[{\"type\":\"reject\"}]",
+    "[{\"type\":\"signedBy\",\"keyPath\":\"/k\"}]",
+    "[]",
+    ",\"transports\":{",
+    "\"docker\":{",
+    "\"dir\":{",
+    "\"\":",
+    "\"*.b.c\":",
+    "\"docker.io/library\":",
+    ",",
+    "}",
+];
 const MOUNT: &[&str] = &[
     "type=",
     "bind",
@@ -164,6 +178,62 @@ const TOML: &[&str] = &[
     "-1",
 ];
 
+const DOCKERFILE: &[&str] = &[
+    "FROM x",
+    "FROM x AS a",
+    "\n",
+    "\r\n",
+    " ",
+    "\\\n",
+    "# escape=`\n",
+    "#",
+    "ARG ",
+    "ENV ",
+    "a=",
+    "LABEL ",
+    "RUN ",
+    "COPY ",
+    "ADD ",
+    "--from=",
+    "--chmod=",
+    "--mount=type=cache,target=",
+    "--mount=type=secret,",
+    "--exclude=",
+    "<<EOF",
+    "<<-'E'",
+    "EOF\n",
+    "E\n",
+    "ONBUILD ",
+    "CMD ",
+    "[\"a\",\"b\"]",
+    "EXPOSE ",
+    "1-65535",
+    "/udp",
+    "HEALTHCHECK ",
+    "--interval=1s ",
+    "STOPSIGNAL ",
+    "WORKDIR ",
+    "$a",
+    "${a",
+    ":-",
+    ":?",
+    "##",
+    "%",
+    "//",
+    "*",
+    "?",
+    "/",
+    "}",
+    "'",
+    "\"",
+    "\\",
+    "`",
+    "u=rwX,go=rX",
+    "0755",
+];
+const IGNORE: &[&str] =
+    &["a", "b", "/", "*", "**", "?", "[", "]", "^", "-", "\\", "!", "#", "\n", ".", "..", " ", "é"];
+
 /// A header block that passes its checksum, so that what is behind the first check is reached.
 fn tar_block() -> impl Strategy<Value = Vec<u8>> {
     let kind = prop::sample::select(b"01234567gxLKSDV\0".as_slice());
@@ -215,6 +285,18 @@ proptest! {
     }
 
     #[test]
+    fn lists(words in of(MANIFEST), bytes in any_bytes()) {
+        inputs::list(&words);
+        inputs::list(&bytes);
+    }
+
+    #[test]
+    fn policies(words in of(POLICY), bytes in any_bytes()) {
+        inputs::policy(&words);
+        inputs::policy(&bytes);
+    }
+
+    #[test]
     fn tars(blocks in prop::collection::vec(tar_block(), 0..6), bytes in any_bytes()) {
         inputs::tar_entries(&blocks.concat());
         inputs::tar_entries(&bytes);
@@ -246,5 +328,19 @@ proptest! {
             inputs::registries_conf(input);
             inputs::containers_conf(input);
         }
+    }
+
+    #[test]
+    fn dockerfiles(words in of(DOCKERFILE), bytes in any_bytes()) {
+        let begun = [b"FROM x\n", words.as_slice()].concat();
+        for input in [&words, &begun, &bytes] {
+            inputs::dockerfile(input);
+        }
+    }
+
+    #[test]
+    fn ignore_lists(words in of(IGNORE), bytes in any_bytes()) {
+        inputs::dockerignore(&words);
+        inputs::dockerignore(&bytes);
     }
 }

@@ -38,11 +38,28 @@ pub fn create(path: &Path) -> Result<File> {
         .with_context(|| format!("create `{}`", path.display()))
 }
 
-/// Reads a whole file.
+/// How large a record usually is at most.
+const RECORD: usize = 4096;
+
+/// Reads a whole file, without asking for its size first: listings read a thousand of them.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path)?.read_to_end(&mut bytes).with_context(|| format!("read `{}`", path.display()))?;
-    Ok(bytes)
+    let mut file = open(path)?;
+    let mut read = || {
+        let mut start = [0; RECORD];
+        let mut filled = 0;
+        while filled < RECORD {
+            match file.read(&mut start[filled..]) {
+                Ok(0) => return Ok(start[..filled].to_vec()),
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut bytes = start.to_vec();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().with_context(|| format!("read `{}`", path.display()))
 }
 
 /// Reads a whole file of at most `limit` bytes; a larger one is an error.

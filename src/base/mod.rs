@@ -11,6 +11,7 @@ pub mod id;
 pub mod lock;
 pub mod roots;
 pub mod signal;
+pub mod storage_conf;
 pub mod text;
 pub mod time;
 pub mod units;

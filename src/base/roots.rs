@@ -14,13 +14,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::error::{Context, Result, bail};
-use super::fs;
+use super::{fs, storage_conf};
 
 /// The chosen directories; absolute.
 #[derive(Debug, Clone)]
 pub struct Roots {
     /// What must survive a reboot.
     pub root: PathBuf,
+    /// Other stores whose images may be used and are never changed, in order of preference.
+    pub additional: Vec<PathBuf>,
     /// What must not survive a reboot.
     pub run: PathBuf,
     /// Big temporary files (archives being read).
@@ -40,6 +42,8 @@ pub struct Overrides {
     pub run: Option<PathBuf>,
     /// `--tmpdir`
     pub tmp: Option<PathBuf>,
+    /// `--storage-opt additionalimagestore=DIR`
+    pub additional: Vec<PathBuf>,
 }
 
 impl Roots {
@@ -62,7 +66,9 @@ impl Roots {
         let tmp = pick(&overrides.tmp, "DHOW_TMPDIR")
             .or_else(|| env_path("TMPDIR"))
             .unwrap_or_else(|| PathBuf::from("/var/tmp"));
-        Ok(Roots { root: absolute(&root)?, run: absolute(&run)?, tmp: absolute(&tmp)?, rootless, uid })
+        let root = absolute(&root)?;
+        let additional = additional(&root, &overrides.additional, rootless)?;
+        Ok(Roots { root, additional, run: absolute(&run)?, tmp: absolute(&tmp)?, rootless, uid })
     }
 
     /// Makes the roots (mode 0700) and refuses a run root that belongs to somebody else.
@@ -77,6 +83,18 @@ impl Roots {
         }
         Ok(())
     }
+}
+
+/// The additional stores: those given, which must be there, and of those configured the ones that dhow made.
+fn additional(own: &Path, given: &[PathBuf], rootless: bool) -> Result<Vec<PathBuf>> {
+    let is_store = |path: &Path| path.join("format").is_file();
+    if let Some(path) = given.iter().find(|path| !is_store(path)) {
+        bail!("`{}` is no store of dhow", path.display());
+    }
+    let configured = storage_conf::additional_stores(rootless)?;
+    let all = given.iter().cloned().chain(configured.into_iter().filter(|path| is_store(path)));
+    let all = all.map(|path| absolute(&path)).collect::<Result<Vec<_>>>()?;
+    Ok(all.into_iter().filter(|path| path != own).collect())
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

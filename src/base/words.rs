@@ -11,7 +11,7 @@ pub fn boolean(what: &str, text: &str) -> Result<bool> {
     }
 }
 
-/// Splits a `--mount` value: one line of comma-separated values, where quotes protect commas: `type=bind,"src=/a,b",dst=/c`.
+/// Splits the value of an option such as `--mount`: one line of comma-separated values, where quotes protect commas: `type=bind,"src=/a,b",dst=/c`.
 pub fn csv_fields(text: &str) -> Result<Vec<String>> {
     let (mut fields, mut field, mut quoted) = (Vec::new(), String::new(), false);
     let mut letters = text.chars().peekable();
@@ -28,10 +28,10 @@ pub fn csv_fields(text: &str) -> Result<Vec<String>> {
     }
     fields.push(field);
     if quoted {
-        return Err(usage(format!("--mount `{text}` has an open quote")));
+        return Err(usage(format!("`{text}` has an open quote")));
     }
     if let Some(at) = fields.iter().position(String::is_empty) {
-        return Err(usage(format!("--mount `{text}` has an empty field (number {})", at + 1)));
+        return Err(usage(format!("`{text}` has an empty field (number {})", at + 1)));
     }
     Ok(fields)
 }

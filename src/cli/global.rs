@@ -23,7 +23,7 @@ pub struct Global {
     /// Storage driver: overlay, fuse, btrfs or vfs
     #[arg(long, value_name = "DRIVER", env = "DHOW_STORAGE_DRIVER")]
     pub storage_driver: Option<String>,
-    /// Option of the storage driver (KEY=VALUE)
+    /// Option of the storage driver: `additionalimagestore=DIR`, another store whose images may be used
     #[arg(long, value_name = "OPTION")]
     pub storage_opt: Vec<String>,
     /// Who makes control groups: cgroupfs or systemd
@@ -71,16 +71,22 @@ impl Global {
                 fail(Kind::Usage, "events cannot go to the journal yet").hint("use `--events-backend none`")
             );
         }
-        if let Some(option) = self.storage_opt.first() {
+        if let Some(option) = self.storage_opt.iter().find(|option| additional_store(option).is_none()) {
             return Err(fail(Kind::Usage, format!("no storage driver knows the option `{option}`"))
-                .hint("none needs options: what works here is found by trying"));
+                .hint("`additionalimagestore=DIR` is the only one: what works here is found by trying"));
         }
         Ok(())
     }
 
     /// What the directories are overridden with.
     pub fn overrides(&self) -> Overrides {
-        Overrides { root: self.root.clone(), run: self.runroot.clone(), tmp: self.tmpdir.clone() }
+        let additional = self.storage_opt.iter().filter_map(|option| additional_store(option));
+        Overrides {
+            root: self.root.clone(),
+            run: self.runroot.clone(),
+            tmp: self.tmpdir.clone(),
+            additional: additional.collect(),
+        }
     }
 
     /// The log level in force, as a number: 0 errors only, 1 warnings, 2 information, 3 debugging.
@@ -93,6 +99,13 @@ impl Global {
             _ => 1,
         }
     }
+}
+
+/// The directory of `additionalimagestore=DIR`, which Podman also takes with a driver's name in front.
+fn additional_store(option: &str) -> Option<PathBuf> {
+    let (key, value) = option.split_once('=')?;
+    let key = key.split_once('.').map_or(key, |(_, key)| key);
+    matches!(key, "additionalimagestore" | "imagestore").then(|| value.into())
 }
 
 /// Refuses any runtime but the built-in one.

@@ -5,6 +5,7 @@
 //! (`run`, `container run`) are one Args. Subcommands are deferred: only the one that was typed is built,
 //! which keeps the start under a millisecond.
 
+pub mod artifact;
 pub mod complete;
 pub mod container;
 pub mod diff;
@@ -15,11 +16,13 @@ pub mod image;
 pub mod info;
 pub mod inspect;
 pub mod login;
+pub mod manifest;
 pub mod names;
 pub mod pull_source;
 pub mod reclaimed;
 pub mod refuse;
 pub mod runtime;
+pub mod search;
 pub mod session;
 pub mod system;
 pub mod typed;
@@ -60,8 +63,16 @@ pub struct Dhow {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
+    /// Commands about artifacts
+    #[command(subcommand)]
+    Artifact(artifact::ArtifactCommand),
     /// Connect to a running container
     Attach(container::attach::AttachArgs),
+    /// Build an image from a Dockerfile
+    Build(Box<image::build::BuildArgs>),
+    /// Commands about building
+    #[command(subcommand, visible_alias = "buildx")]
+    Builder(image::builder::BuilderCommand),
     /// Commands about containers
     #[command(subcommand)]
     Container(container::ContainerCommand),
@@ -100,6 +111,9 @@ enum Command {
     Logout(login::LogoutArgs),
     /// Show what containers wrote
     Logs(container::logs::LogsArgs),
+    /// Commands about lists of images
+    #[command(subcommand)]
+    Manifest(manifest::ManifestCommand),
     /// Freeze all processes of running containers
     Pause(container::pause::PauseArgs),
     /// Show the published ports of a container
@@ -122,6 +136,8 @@ enum Command {
     Run(container::run::RunArgs),
     /// Save images to an archive
     Save(image::save::SaveArgs),
+    /// Search registries for images
+    Search(search::SearchArgs),
     /// Start containers
     Start(container::start::StartArgs),
     /// Stop running containers
@@ -157,7 +173,10 @@ enum Command {
 impl Command {
     fn run(self, session: &Session) -> Result<()> {
         match self {
+            Command::Artifact(command) => command.run(session),
             Command::Attach(args) => args.run(session),
+            Command::Build(args) => args.run(session),
+            Command::Builder(command) => command.run(session),
             Command::Container(command) => command.run(session),
             Command::Create(args) => args.run(session),
             Command::Commit(args) => args.run(session),
@@ -176,6 +195,7 @@ impl Command {
             Command::Login(args) => args.run(session),
             Command::Logout(args) => args.run(session),
             Command::Logs(args) => args.run(session),
+            Command::Manifest(command) => command.run(session),
             Command::Pause(args) => args.run(session),
             Command::Port(args) => args.run(session),
             Command::Ps(args) => args.run(session),
@@ -187,6 +207,7 @@ impl Command {
             Command::Rmi(args) => args.run(session),
             Command::Run(args) => args.run(session),
             Command::Save(args) => args.run(session),
+            Command::Search(args) => args.run(session),
             Command::Start(args) => args.run(session),
             Command::Stop(args) => args.run(session),
             Command::System(command) => command.run(session),

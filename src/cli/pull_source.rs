@@ -50,6 +50,9 @@ pub struct Reach {
     /// How long to wait between tries
     #[arg(long, value_name = "DURATION")]
     pub retry_delay: Option<String>,
+    /// Policy of where images may come from, in place of policy.json
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub signature_policy: Option<PathBuf>,
     /// Docker's, without effect there too unless signing is switched on
     #[arg(long, hide = true)]
     pub disable_content_trust: bool,
@@ -81,6 +84,7 @@ impl Source {
             tls_verify: typed.tls_verify,
             retry: typed.retry,
             retry_delay: typed.retry_delay,
+            signature_policy: None,
             disable_content_trust: false,
         };
         Source { policy: typed.pull, all_tags: false, which, reach }
@@ -101,6 +105,7 @@ impl Source {
             creds: reach.creds,
             tls_verify: reach.tls_verify,
             cert_dir: reach.cert_dir,
+            signature_policy: reach.signature_policy,
             retry: reach.retry.or(engine.retry).unwrap_or(PullOptions::default().retry),
             retry_delay: delay.map(|delay| time::parse_duration(&delay)).transpose()?,
         })

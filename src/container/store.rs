@@ -101,12 +101,13 @@ impl Store {
     pub fn list(&self) -> Result<Vec<Container>> {
         let with_run_dir: std::collections::HashSet<_> =
             fs::read_dir(&self.run)?.into_iter().map(|entry| entry.file_name()).collect();
-        let mut all = Vec::new();
-        for id in self.ids()? {
+        let ids = self.ids()?;
+        let mut all = Vec::with_capacity(ids.len()); // records are large to move
+        for id in ids {
             let may_live = with_run_dir.contains(std::ffi::OsStr::new(&id));
             all.extend(self.read(&id, may_live).ok()); // damaged(): tells about the others
         }
-        all.sort_by(|a: &Container, b| {
+        all.sort_unstable_by(|a: &Container, b| {
             (a.config.created, &a.config.id).cmp(&(b.config.created, &b.config.id))
         });
         Ok(all)
@@ -405,6 +406,7 @@ mod tests {
         fn new() -> Sandbox {
             let dir = std::env::temp_dir().join(format!("dhow-ctr-{}", id::word()));
             let roots = Roots {
+                additional: Vec::new(),
                 root: dir.join("root"),
                 run: dir.join("run"),
                 tmp: dir.clone(),

@@ -1,5 +1,7 @@
 //! What a step does: an instruction whose words are expanded and checked.
 
+use std::cell::Cell;
+
 use super::ast::{self, ArgDecl, Command, Healthcheck, Instruction, Network, RunCommand, Security, Step};
 use super::chmod::Chmod;
 use super::expose::{self, Port};
@@ -11,6 +13,9 @@ use crate::base::signal;
 
 /// The most ports of one `EXPOSE`: all of them, of two protocols.
 const MAX_PORTS: usize = 1 << 17;
+
+/// The most that the words of one instruction may grow to, in bytes.
+const MAX_WORDS: usize = 8 << 20;
 
 /// An expanded instruction; see [`Instruction`](super::Instruction) for the forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +114,7 @@ impl Step {
     /// Expands the words with the variables as they stand before this step and checks what comes out. Errors carry
     /// the place in the file.
     pub fn expand(&self, variables: &dyn Variables) -> Result<Action> {
-        let words = Words { variables, escape: self.escape };
+        let words = Words { variables, escape: self.escape, left: Cell::new(MAX_WORDS) };
         words.action(&self.instruction).map_err(|error| self.source.explain(error))
     }
 }
@@ -118,6 +123,8 @@ impl Step {
 struct Words<'a> {
     variables: &'a dyn Variables,
     escape: char,
+    /// Bytes that may still come out.
+    left: Cell<usize>,
 }
 
 impl Words<'_> {
@@ -151,7 +158,13 @@ impl Words<'_> {
     }
 
     fn word(&self, text: &str) -> Result<String> {
-        expand::word(text, self.variables, self.escape)
+        self.spend(expand::word(text, self.variables, self.escape)?)
+    }
+
+    fn spend(&self, word: String) -> Result<String> {
+        let left = self.left.get().checked_sub(word.len());
+        self.left.set(left.ok_or_else(|| usage(format!("the words grow longer than {MAX_WORDS} bytes")))?);
+        Ok(word)
     }
 
     /// A word that must not come out empty.
@@ -179,7 +192,7 @@ impl Words<'_> {
     }
 
     fn run(&self, run: &ast::Run) -> Result<Run> {
-        let mounts = run.mounts.iter().map(|text| mount::parse(&self.word(text)?));
+        let mounts = run.mounts.iter().map(|text| mount::parse(text, &|value| self.word(value)));
         Ok(Run {
             mounts: mounts.collect::<Result<_>>()?,
             network: run.network,
@@ -228,7 +241,7 @@ impl Words<'_> {
             ast::TransferSource::Inline(heredoc) => TransferSource::Inline {
                 name: heredoc.name.clone(),
                 content: match heredoc.expand {
-                    true => expand::heredoc(&heredoc.content, self.variables, self.escape)?,
+                    true => self.spend(expand::heredoc(&heredoc.content, self.variables, self.escape)?)?,
                     false => heredoc.content.clone(),
                 },
             },

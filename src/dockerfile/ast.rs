@@ -1,6 +1,5 @@
 //! What a Dockerfile says, with its words as they are written: nothing is expanded yet.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,17 @@ pub struct Dockerfile {
     pub stages: Vec<Stage>,
     /// What is accepted but looks like a mistake, by line.
     pub warnings: Vec<Warning>,
+}
+
+impl Dockerfile {
+    /// Takes the arguments and stages of another file (a further `-f`) in behind its own.
+    pub fn append(&mut self, other: Dockerfile) {
+        self.args.extend(other.args);
+        for stage in other.stages {
+            self.stages.push(Stage { index: self.stages.len(), ..stage });
+        }
+        self.warnings.extend(other.warnings);
+    }
 }
 
 /// `# syntax=`, `# escape=`, `# check=`.
@@ -328,14 +338,4 @@ pub enum Healthcheck {
         /// `--retries`
         retries: Option<u32>,
     },
-}
-
-impl fmt::Display for Command {
-    /// As it is written in a Dockerfile.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Command::Shell(line) => f.write_str(line),
-            Command::Exec(words) => f.write_str(&serde_json::Value::from(words.clone()).to_string()),
-        }
-    }
 }

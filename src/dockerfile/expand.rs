@@ -7,31 +7,32 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use super::lexer::MAX_FILE;
 use super::pattern::Pattern;
 use super::scope::Variables;
-use crate::base::error::{Result, usage};
+use crate::base::error::{Error, Result, ensure, usage};
 
-/// The longest value of a word, in bytes.
-const MAX_WORD: usize = 1 << 20;
+/// The longest value of a word, in bytes: what the kernel takes as one argument or variable (MAX_ARG_STRLEN).
+const MAX_WORD: usize = 128 << 10;
 
 /// The deepest nesting of `${a:-${b:-…}}`.
 const MAX_DEPTH: usize = 64;
 
 /// Expands a word of an instruction.
 pub(super) fn word(text: &str, variables: &dyn Variables, escape: char) -> Result<String> {
-    expand(text, variables, escape, true)
+    expand(text, variables, escape, true, MAX_WORD)
 }
 
 /// Expands the content of a heredoc: quotes are ordinary characters.
 pub(super) fn heredoc(text: &str, variables: &dyn Variables, escape: char) -> Result<String> {
-    expand(text, variables, escape, false)
+    expand(text, variables, escape, false, MAX_FILE)
 }
 
-fn expand(text: &str, variables: &dyn Variables, escape: char, quotes: bool) -> Result<String> {
+fn expand(text: &str, variables: &dyn Variables, escape: char, quotes: bool, limit: usize) -> Result<String> {
     if !text.contains(['$', '\'', '"', escape]) {
         return Ok(text.to_owned());
     }
-    let mut expander = Expander { rest: text.chars().peekable(), variables, escape, quotes, depth: 0 };
+    let mut expander = Expander { rest: text.chars().peekable(), variables, escape, quotes, limit, depth: 0 };
     expander.until(None, false)
 }
 
@@ -40,6 +41,7 @@ struct Expander<'a> {
     variables: &'a dyn Variables,
     escape: char,
     quotes: bool,
+    limit: usize,
     depth: usize,
 }
 
@@ -57,9 +59,18 @@ impl Expander<'_> {
                     self.depth -= 1;
                     return Ok(out);
                 }
-                '$' => append(&mut out, &self.dollar()?)?,
-                '\'' if self.quotes => append(&mut out, &self.single()?)?,
-                '"' if self.quotes => append(&mut out, &self.double(raw)?)?,
+                '$' => {
+                    let value = self.dollar()?;
+                    self.append(&mut out, &value)?
+                }
+                '\'' if self.quotes => {
+                    let value = self.single()?;
+                    self.append(&mut out, &value)?
+                }
+                '"' if self.quotes => {
+                    let value = self.double(raw)?;
+                    self.append(&mut out, &value)?
+                }
                 _ if letter == self.escape => {
                     out.extend(raw.then_some(letter));
                     out.extend(self.rest.next());
@@ -93,7 +104,10 @@ impl Expander<'_> {
         while let Some(letter) = self.rest.next() {
             match letter {
                 '"' => return Ok(out),
-                '$' => append(&mut out, &self.dollar()?)?,
+                '$' => {
+                    let value = self.dollar()?;
+                    self.append(&mut out, &value)?
+                }
                 _ if letter == self.escape => {
                     let escape = self.escape;
                     let special = self.rest.next_if(|next| matches!(next, '"' | '$') || *next == escape);
@@ -173,8 +187,18 @@ impl Expander<'_> {
         let all = self.rest.next_if_eq(&'/').is_some();
         let pattern = Pattern::new(&self.until(Some('/'), true)?)?;
         let with = self.until(Some('}'), true)?;
-        let out = pattern.replace(self.value(name).unwrap_or_default(), &with, all, MAX_WORD)?;
-        out.ok_or_else(too_long)
+        let out = pattern.replace(self.value(name).unwrap_or_default(), &with, all, self.limit)?;
+        out.ok_or_else(|| self.too_long())
+    }
+
+    fn append(&self, out: &mut String, piece: &str) -> Result<()> {
+        ensure!(out.len() + piece.len() <= self.limit, self.too_long());
+        out.push_str(piece);
+        Ok(())
+    }
+
+    fn too_long(&self) -> Error {
+        usage(format!("a value grows longer than {} bytes", self.limit))
     }
 
     fn value(&self, name: &str) -> Option<&str> {
@@ -197,18 +221,6 @@ impl Expander<'_> {
         }
         out
     }
-}
-
-fn append(out: &mut String, piece: &str) -> Result<()> {
-    if out.len() + piece.len() > MAX_WORD {
-        return Err(too_long());
-    }
-    out.push_str(piece);
-    Ok(())
-}
-
-fn too_long() -> crate::base::error::Error {
-    usage(format!("a value grows longer than {MAX_WORD} bytes"))
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ enum Token {
 /// A compiled pattern over slash-separated relative paths.
 #[derive(Debug, Clone)]
 pub struct Pattern {
+    /// Empty for a literal.
     tokens: Vec<Token>,
     /// The path itself, for a pattern without special characters.
     literal: Option<String>,
@@ -61,8 +62,10 @@ impl Pattern {
             Token::Letter(letter) => Some(*letter),
             _ => None,
         });
-        let literal = letters.collect();
-        Ok(Pattern { tokens, literal })
+        match letters.collect() {
+            Some(literal) => Ok(Pattern { tokens: Vec::new(), literal: Some(literal) }),
+            None => Ok(Pattern { tokens, literal: None }),
+        }
     }
 
     /// Whether the whole path matches.

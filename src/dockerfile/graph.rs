@@ -7,8 +7,11 @@ use super::ast::{Dockerfile, Instruction, Stage};
 use super::expand;
 use super::mount::Mount;
 use super::scope::{Globals, Scope, Variables};
-use crate::base::error::{Explain, Result, usage};
+use crate::base::error::{Explain, Result, ensure, usage};
 use crate::base::words::nearest;
+
+/// The most that the variables of all stages may hold together, in bytes.
+const MAX_SCOPES: usize = 64 << 20;
 
 /// What a `FROM` or a `from` names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +60,7 @@ pub fn plan(
     let target = find_target(file, target)?;
     let mut all = Vec::with_capacity(file.stages.len());
     let mut scopes: Vec<Scope> = Vec::with_capacity(file.stages.len());
+    let mut held = 0;
     for stage in &file.stages {
         let (base, platform) =
             from(file, stage, globals, contexts).map_err(|error| stage.source.explain(error))?;
@@ -65,6 +69,11 @@ pub fn plan(
             _ => globals.stage(&[]),
         };
         let needs = needs(file, stage, &mut scope, contexts)?;
+        held += scope.size();
+        ensure!(
+            held <= MAX_SCOPES,
+            usage(format!("the variables of the stages hold more than {MAX_SCOPES} bytes"))
+        );
         scopes.push(scope);
         all.push(Some(Planned { base, platform, needs }));
     }

@@ -1,5 +1,6 @@
 //! The `created_by` texts of an image's history, as Buildah writes them (Podman is the reference; BuildKit's differ):
-//! `/bin/sh -c COMMAND` for `RUN`, whatever `SHELL` says, and `/bin/sh -c #(nop) INSTRUCTION` for the rest.
+//! `/bin/sh -c COMMAND` for `RUN`, whatever `SHELL` says, and `/bin/sh -c #(nop) INSTRUCTION` for the rest, with words
+//! as written. Only `ARG` shows the values that it got, as BuildKit does: Buildah lists names of this and earlier ones.
 
 use super::ast::{Instruction, Step};
 
@@ -46,7 +47,8 @@ mod tests {
 
     #[test]
     fn texts_are_as_buildah_writes_them() {
-        let table: [(&str, &[(&str, &str)], &str); 11] = [
+        type Args = &'static [(&'static str, &'static str)];
+        let table: [(&str, Args, &str); 11] = [
             ("RUN echo \\\n  hi", &[], "/bin/sh -c echo   hi"),
             ("run [\"a\", \"b\"]", &[], "/bin/sh -c [\"a\", \"b\"]"),
             ("RUN x", &[("a", "1"), ("b", "2 3")], "|2 a=1 b=2 3 /bin/sh -c x"),

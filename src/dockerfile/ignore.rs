@@ -5,6 +5,7 @@
 //! only. As moby's patternmatcher has it.
 
 use super::glob::{Pattern, clean};
+use super::lexer::MAX_FILE;
 use crate::base::error::{Context, Result, bail, ensure, usage};
 
 /// The most patterns of one list.
@@ -26,6 +27,7 @@ struct Rule {
 impl Ignore {
     /// Parses a `.dockerignore` file; errors name the line.
     pub fn parse(text: &str) -> Result<Ignore> {
+        ensure!(text.len() <= MAX_FILE, usage(format!("the list is longer than {MAX_FILE} bytes")));
         let mut ignore = Ignore::default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {

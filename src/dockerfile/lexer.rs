@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::ast::{Directives, Heredoc, Source, Warning};
 use super::words;
-use crate::base::error::{Explain, Result, usage};
+use crate::base::error::{Explain, Result, ensure, usage};
 
 /// The longest file that is parsed, in bytes; a generous bound for what people write.
 pub const MAX_FILE: usize = 4 << 20;
+
+/// The most instructions of a file.
+const MAX_LINES: usize = 1 << 16;
 
 /// A file as logical lines.
 pub(super) struct Lexed {
@@ -30,6 +33,7 @@ pub(super) fn lex(name: &str, text: &str) -> Result<Lexed> {
     lexer.directives()?;
     let mut lines = Vec::new();
     while let Some(line) = lexer.logical()? {
+        ensure!(lines.len() < MAX_LINES, usage(format!("`{name}` has more than {MAX_LINES} instructions")));
         lines.push(line);
     }
     Ok(Lexed { directives: lexer.directives, lines, warnings: lexer.warnings })
@@ -250,5 +254,6 @@ mod tests {
     fn what_is_no_text_is_refused() {
         assert!(lex("D", "FROM a\n\0").is_err());
         assert!(lex("D", &"#".repeat(MAX_FILE + 1)).is_err());
+        assert!(lex("D", &"a\n".repeat(MAX_LINES + 1)).is_err());
     }
 }

@@ -30,6 +30,8 @@ pub mod mount;
 mod parser;
 mod pattern;
 pub mod scope;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use action::Action;

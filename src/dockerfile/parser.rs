@@ -5,8 +5,11 @@ use super::ast::{
 };
 use super::flags::{Flag, Flags};
 use super::{instruction, lexer, words};
-use crate::base::error::{Explain, Result, bail, usage};
+use crate::base::error::{Explain, Result, bail, ensure, usage};
 use crate::base::words::nearest;
+
+/// The most stages; their names are searched one by one.
+const MAX_STAGES: usize = 4096;
 
 /// All keywords.
 const KEYWORDS: [&str; 18] = [
@@ -98,6 +101,7 @@ impl Parser {
         check_keyword(&keyword)?;
         let escape = self.directives.escape;
         if keyword == "FROM" {
+            ensure!(self.stages.len() < MAX_STAGES, usage(format!("more than {MAX_STAGES} stages")));
             let stage = from(rest, self.stages.len(), &source, escape)?;
             self.stages.push(stage);
             return Ok(());

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use super::action::Action;
 use super::ast::{ArgDecl, Dockerfile, GlobalArg};
 use super::{expand, parser};
-use crate::base::error::{Result, usage};
+use crate::base::error::{Result, ensure, usage};
 
-/// The most that the variables of a stage may hold, in bytes: a few lines that double each other must not fill the
-/// memory.
+/// The most that the variables, labels and volumes of a stage may hold, in bytes: a few lines that double each other
+/// must not fill the memory.
 const MAX_SCOPE: usize = 8 << 20;
+
+/// The most variables of one kind; they are searched one by one.
+const MAX_VARIABLES: usize = 4096;
 
 /// Where expansion looks values up.
 pub trait Variables {
@@ -87,11 +90,9 @@ impl Globals {
                 (None, Some(default)) => expand::word(default, self, escape)?,
                 (None, None) => continue,
             };
-            Arc::make_mut(&mut self.values).insert(name, value);
-            let held: usize = self.values.iter().map(|(name, value)| name.len() + value.len()).sum();
-            if held > MAX_SCOPE {
-                return Err(too_large());
-            }
+            let values = Arc::make_mut(&mut self.values);
+            values.insert(name, value);
+            check(values.len(), values.iter().map(|(name, value)| name.len() + value.len()).sum())?;
         }
         Ok(())
     }
@@ -104,6 +105,7 @@ impl Globals {
             globals: self.clone(),
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             args: Vec::new(),
+            configured: 0,
         }
     }
 }
@@ -120,24 +122,41 @@ pub struct Scope {
     globals: Globals,
     env: Vec<(String, String)>,
     args: Vec<(String, Option<String>)>,
+    /// Bytes of labels and volumes so far.
+    configured: usize,
 }
 
 impl Scope {
-    /// Takes over what an `ENV` or `ARG` says; other actions change nothing. Fails when the variables grow out of all
-    /// proportion.
+    /// Takes over what an `ENV` or `ARG` says; other actions change no variable. Fails when variables, labels and
+    /// volumes grow out of all proportion, so that it is to be called for each action.
     pub fn apply(&mut self, action: &Action) -> Result<()> {
         match action {
             Action::Env(pairs) => {
                 for (name, value) in pairs {
                     self.set(name, value);
+                    check(self.env.len(), 0)?;
                 }
             }
-            Action::Arg(args) => args.iter().for_each(|arg| self.declare(arg)),
+            Action::Arg(args) => {
+                for arg in args {
+                    self.declare(arg);
+                    check(self.args.len(), 0)?;
+                }
+            }
+            Action::Label(pairs) => {
+                self.configured += pairs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+            }
+            Action::Volume(paths) => self.configured += paths.iter().map(String::len).sum::<usize>(),
             _ => return Ok(()),
         }
+        check(0, self.size())
+    }
+
+    /// Bytes that it holds, or made the configuration hold.
+    pub(super) fn size(&self) -> usize {
         let env = self.env.iter().map(|(name, value)| name.len() + value.len());
         let args = self.args.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len));
-        if env.chain(args).sum::<usize>() > MAX_SCOPE { Err(too_large()) } else { Ok(()) }
+        self.configured + env.chain(args).sum::<usize>()
     }
 
     fn set(&mut self, name: &str, value: &str) {
@@ -195,8 +214,13 @@ pub fn unused<'a>(file: &Dockerfile, given: &'a BTreeMap<String, String>) -> Vec
     given.keys().map(String::as_str).filter(|name| !consumed(name)).collect()
 }
 
-fn too_large() -> crate::base::error::Error {
-    usage(format!("the variables grow larger than {MAX_SCOPE} bytes"))
+fn check(count: usize, bytes: usize) -> Result<()> {
+    ensure!(count <= MAX_VARIABLES, usage(format!("more than {MAX_VARIABLES} variables")));
+    ensure!(
+        bytes <= MAX_SCOPE,
+        usage(format!("variables, labels and volumes hold more than {MAX_SCOPE} bytes"))
+    );
+    Ok(())
 }
 
 #[cfg(test)]
@@ -284,14 +308,23 @@ mod tests {
 
     #[test]
     fn growth_is_bounded() {
-        let mut text = "FROM x\nENV a=0123456789\n".to_owned();
-        text += &"ENV a=$a$a\n".repeat(16);
-        for n in 0..20 {
-            text += &format!("ENV b{n}=$a\n");
+        let doubled = "FROM x\nENV a=0123456789\n".to_owned() + &"ENV a=$a$a\n".repeat(13);
+        let many = |line: fn(usize) -> String| (0..5000).map(line).collect::<String>();
+        for text in [
+            doubled.clone() + &many(|n| format!("ENV b{n}=$a\n")),
+            doubled.clone() + &many(|n| format!("ARG b{n}=$a\n")),
+            doubled.clone() + &many(|n| format!("LABEL b{n}=$a\n")),
+            doubled.clone() + &many(|n| format!("VOLUME /${{a}}{n}\n")),
+            "FROM x\nENV ".to_owned() + &many(|n| format!("b{n}= ")),
+            "FROM x\nARG ".to_owned() + &many(|n| format!("b{n} ")),
+        ] {
+            let file = parse("D", &text).unwrap();
+            let mut scope = Globals::new(&file, map(&[]), map(&[])).unwrap().stage(&[]);
+            let steps = &file.stages[0].steps;
+            let run = steps.iter().try_for_each(|step| scope.apply(&step.expand(&scope)?));
+            assert!(run.is_err(), "{}", &text[text.len() - 50..]);
         }
-        let file = parse("D", &text).unwrap();
-        let mut scope = Globals::new(&file, map(&[]), map(&[])).unwrap().stage(&[]);
-        let mut run = || file.stages[0].steps.iter().try_for_each(|step| scope.apply(&step.expand(&scope)?));
-        assert!(run().is_err());
+        let globals = "ARG ".to_owned() + &many(|n| format!("b{n}=1 ")) + "\nFROM x";
+        assert!(Globals::new(&parse("D", &globals).unwrap(), map(&[]), map(&[])).is_err());
     }
 }

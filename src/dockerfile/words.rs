@@ -168,7 +168,8 @@ mod tests {
         let names = |line| -> Vec<(String, bool, bool)> {
             heredocs(line, '\\').into_iter().map(|(h, _)| (h.name, h.expand, h.strip_tabs)).collect()
         };
-        let table: [(&str, &[(&str, bool, bool)]); 14] = [
+        type Found = &'static [(&'static str, bool, bool)];
+        let table: [(&str, Found); 14] = [
             ("RUN <<EOF", &[("EOF", true, false)]),
             ("run cat <<-'A' 3<<\"B\" > x", &[("A", false, true), ("B", false, false)]),
             ("COPY --chmod=755 <<a.sh <<b.sh /", &[("a.sh", true, false), ("b.sh", true, false)]),

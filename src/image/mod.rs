@@ -6,6 +6,9 @@
 //!     manifest.json                      the manifest exactly as fetched
 //!     manifest-<hex>.json                further manifests by which the same image was had
 //!     image.json                         what listings need, so that they need nothing else
+//! <root>/images/<64 random digits>/      a list of images (manifest list, index): the id stays when it is changed
+//!     image.json                         the same record, with the list and the places of its images in it; replaced
+//!                                        whole, under names.lock
 //! <root>/names.json                      name -> image id, and the digests an image is known by
 //! <root>/names.lock                      taken for every read-modify-write of names.json
 //! <root>/lock                            shared while an image is committed or used, exclusive to remove layers
@@ -18,12 +21,16 @@
 pub mod archive;
 pub mod config;
 pub mod embedded;
+pub mod list;
+pub mod lists;
 mod names;
 mod resolve;
 mod store;
 pub mod transport;
 
 pub use config::Config;
+pub use list::List;
+pub use lists::ListRecord;
 pub use names::Names;
 pub use store::{Committed, Damaged, Image, Listing, NewImage, Store};
 

@@ -61,6 +61,16 @@ impl Names {
         self.names.iter().filter(|(_, named)| *named == id).map(|(name, _)| name.clone()).collect()
     }
 
+    /// Adds the names and digests of another store, where these say nothing.
+    pub(super) fn add(&mut self, other: Names) {
+        for (name, id) in other.names {
+            self.names.entry(name).or_insert(id);
+        }
+        for (id, digests) in other.digests {
+            self.digests.entry(id).or_insert(digests);
+        }
+    }
+
     /// Notes one more digest by which an image is known.
     pub(super) fn add_digest(&mut self, id: &Digest, digest: &Digest) {
         let known = self.digests.entry(id.clone()).or_default();

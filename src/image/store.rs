@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::lists::ListRecord;
 use super::{Config, Names, VERSION};
 use crate::base::digest::{Algorithm, Digest};
 use crate::base::error::{Context, Error, Kind, Result, bail, fail};
@@ -19,23 +20,28 @@ use crate::registry::Reference;
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    /// Roots of other stores, which are read when this one does not have an image.
+    additional: Vec<PathBuf>,
 }
 
 /// `image.json`: enough for every listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
-    version: u32,
-    manifest_digest: Digest,
-    manifest_type: String,
-    layers: Vec<Digest>,
-    size: u64,
-    created: Timestamp,
+pub(super) struct Record {
+    pub(super) version: u32,
+    pub(super) manifest_digest: Digest,
+    pub(super) manifest_type: String,
+    pub(super) layers: Vec<Digest>,
+    pub(super) size: u64,
+    pub(super) created: Timestamp,
     #[serde(default)]
-    os: String,
+    pub(super) os: String,
     #[serde(default)]
-    architecture: String,
+    pub(super) architecture: String,
     #[serde(default)]
-    variant: String,
+    pub(super) variant: String,
+    /// What makes it a list of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) list: Option<ListRecord>,
 }
 
 /// An image of the store.
@@ -65,6 +71,10 @@ pub struct Image {
     pub architecture: String,
     /// `v8`…
     pub variant: String,
+    /// It lies in an additional store, which is never changed.
+    pub read_only: bool,
+    /// The list of images that it is, if it is one.
+    pub list: Option<ListRecord>,
     dir: PathBuf,
     config: OnceLock<Config>,
 }
@@ -125,13 +135,19 @@ impl Image {
         Ok(self.config.get_or_init(|| config))
     }
 
-    /// The configuration's exact bytes.
+    /// The configuration's exact bytes; a list of images has none.
     pub fn config_bytes(&self) -> Result<Vec<u8>> {
+        if self.is_list() {
+            return Err(fail(Kind::Failed, format!("`{}` is a list of images, not an image", self.id)));
+        }
         fs::read_limited(&self.dir.join("config.json"), super::config::LIMIT)
     }
 
     /// The exact bytes of the manifest by which it was first had.
     pub fn manifest_bytes(&self) -> Result<Vec<u8>> {
+        if let Some(list) = &self.list {
+            return Ok(list.text.clone().into_bytes());
+        }
         fs::read_limited(&self.dir.join("manifest.json"), super::config::LIMIT)
     }
 
@@ -168,6 +184,8 @@ impl Image {
             os: record.os,
             architecture: record.architecture,
             variant: record.variant,
+            read_only: false,
+            list: record.list,
             dir,
             config: OnceLock::new(),
         }
@@ -198,7 +216,17 @@ pub(super) fn repository_of(name: &str) -> &str {
 impl Store {
     /// The store below a root. Makes nothing.
     pub fn open(root: &Path) -> Store {
-        Store { root: root.to_owned() }
+        Store { root: root.to_owned(), additional: Vec::new() }
+    }
+
+    /// The same with other stores, whose images are seen and never changed.
+    pub fn with_additional(self, additional: &[PathBuf]) -> Store {
+        Store { additional: additional.to_owned(), ..self }
+    }
+
+    /// The root of all stores.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Keeps layers from being removed: held while an image is committed or a container on it is made.
@@ -221,14 +249,12 @@ impl Store {
             by_id.entry(id).or_default().push(name.clone());
         }
         let mut listing = Listing::default();
-        for entry in fs::read_dir(&self.images())? {
-            let Some(id) = entry.file_name().to_str().and_then(id_of_dir) else { continue };
+        for id in self.ids()? {
             let known = names.digests.get(&id).cloned().unwrap_or_default();
             match self.read_record(&id) {
                 Ok(record) => {
                     let own = by_id.remove(&id).unwrap_or_default();
-                    let dir = self.dir(&id);
-                    listing.images.push(Image::assemble(id, dir, record, own, known));
+                    listing.images.push(self.image(id, record, own, known));
                 }
                 Err(error) if crate::base::error::is_not_found(&error) && !self.dir(&id).exists() => {}
                 Err(error) => listing.damaged.push(Damaged { id, error }),
@@ -252,7 +278,13 @@ impl Store {
             other => other.with_context(|| format!("image `{id}` is damaged"))?,
         };
         let known = names.digests.get(id).cloned().unwrap_or_default();
-        Ok(Image::assemble(id.clone(), self.dir(id), record, names.of(id), known))
+        Ok(self.image(id.clone(), record, names.of(id), known))
+    }
+
+    fn image(&self, id: Digest, record: Record, names: Vec<String>, known: Vec<Digest>) -> Image {
+        let dir = self.dir(&id);
+        let read_only = !dir.starts_with(&self.root);
+        Image { read_only, ..Image::assemble(id, dir, record, names, known) }
     }
 
     /// Whether an image is there, readable or not.
@@ -262,10 +294,15 @@ impl Store {
 
     /// The names in force. A `names.json` that cannot be parsed names nothing; the next change sets it aside.
     pub fn names(&self) -> Result<Names> {
-        match Names::read(&self.root) {
+        let read = |root: &Path| match Names::read(root) {
             Err(error) if error.is::<serde_json::Error>() => Ok(Names::default()),
             other => other,
+        };
+        let mut names = read(&self.root)?;
+        for other in &self.additional {
+            names.add(read(other)?);
         }
+        Ok(names)
     }
 
     /// Fails when the list of names cannot be read, which [`Store::names`] passes over.
@@ -280,8 +317,16 @@ impl Store {
 
     /// Ids of all image directories, readable or not.
     pub(super) fn ids(&self) -> Result<Vec<Digest>> {
-        let entries = fs::read_dir(&self.images())?;
-        Ok(entries.iter().filter_map(|entry| entry.file_name().to_str().and_then(id_of_dir)).collect())
+        let mut ids = Vec::new();
+        for root in std::iter::once(&self.root).chain(&self.additional) {
+            let entries = fs::read_dir(&root.join("images"))?;
+            ids.extend(entries.iter().filter_map(|entry| entry.file_name().to_str().and_then(id_of_dir)));
+        }
+        if !self.additional.is_empty() {
+            ids.sort();
+            ids.dedup();
+        }
+        Ok(ids)
     }
 
     /// Commits an image and its names. Whoever calls holds the store lock, shared, since before it last looked
@@ -291,7 +336,7 @@ impl Store {
         let id = Digest::of(&new.config);
         let manifest_digest = Digest::of(&new.manifest);
         // What is slow (fsync) happens before the lock, in vain if another process commits the same image first.
-        let staged = match self.read_record(&id) {
+        let staged = match self.read_record_in(&self.own_dir(&id), &id) {
             Ok(_) => None,
             Err(_) => Some(self.write_image(&config, &manifest_digest, new)?),
         };
@@ -326,6 +371,7 @@ impl Store {
             os: config.os.clone(),
             architecture: config.architecture.clone(),
             variant: config.variant.clone(),
+            list: None,
         };
         let staging = self.staging()?;
         let files: [(&str, &[u8]); 3] = [
@@ -344,9 +390,9 @@ impl Store {
     /// once the first does it, the others use it. Tells whether it was this one.
     fn place(&self, staged: Staging, id: &Digest) -> Result<bool> {
         fs::create_dir_all(&self.images())?;
-        let target = self.dir(id);
+        let target = self.own_dir(id);
         if target.exists() {
-            if self.read_record(id).is_ok() {
+            if self.read_record_in(&target, id).is_ok() {
                 return staged.discard().map(|()| false);
             }
             self.take_away(id)?; // damaged: the new one replaces it
@@ -386,6 +432,13 @@ impl Store {
     /// Removes an image with all its names; gives them back. Its layers are the caller's, who holds the store
     /// lock exclusively.
     pub fn remove(&self, id: &Digest) -> Result<Vec<String>> {
+        let dir = self.dir(id);
+        if !dir.starts_with(&self.root) {
+            return Err(fail(
+                Kind::Failed,
+                format!("image `{id}` lies in a read-only store: `{}`", dir.display()),
+            ));
+        }
         let forget = || Names::update(&self.root, |names| Ok(names.forget(id)));
         let gone = match forget() {
             Err(error) if is_disk_full(&error) => None,
@@ -400,7 +453,7 @@ impl Store {
     /// Makes a directory invisible by one rename, then deletes it.
     fn take_away(&self, id: &Digest) -> Result<()> {
         fs::create_dir_all(&self.root.join("staging"))?;
-        match Staging::take_away(&self.root, &self.dir(id)) {
+        match Staging::take_away(&self.root, &self.own_dir(id)) {
             Ok(gone) => gone.discard(),
             Err(error) if crate::base::error::is_not_found(&error) => Ok(()),
             Err(error) => Err(error),
@@ -419,25 +472,38 @@ impl Store {
         Ok(seen.map(|image| image.layers.clone()).chain(hidden).flatten().collect())
     }
 
-    fn read_record(&self, id: &Digest) -> Result<Record> {
-        let record: Record = fs::read_json(&self.dir(id).join("image.json"))?;
+    pub(super) fn read_record(&self, id: &Digest) -> Result<Record> {
+        self.read_record_in(&self.dir(id), id)
+    }
+
+    fn read_record_in(&self, dir: &Path, id: &Digest) -> Result<Record> {
+        let record: Record = fs::read_json(&dir.join("image.json"))?;
         if record.version > VERSION {
             bail!("image `{id}` was written by a newer dhow (version {})", record.version);
         }
         Ok(record)
     }
 
-    fn images(&self) -> PathBuf {
+    pub(super) fn images(&self) -> PathBuf {
         self.root.join("images")
     }
 
-    /// The directory of an image's records.
+    /// The directory of an image's records: here, or in the first additional store that has them.
     pub fn dir(&self, id: &Digest) -> PathBuf {
+        let own = self.own_dir(id);
+        if self.additional.is_empty() || own.exists() {
+            return own;
+        }
+        let others = self.additional.iter().map(|root| root.join("images").join(id.hex()));
+        others.into_iter().find(|dir| dir.exists()).unwrap_or(own)
+    }
+
+    fn own_dir(&self, id: &Digest) -> PathBuf {
         self.images().join(id.hex())
     }
 
     /// A fresh directory in staging.
-    fn staging(&self) -> Result<Staging> {
+    pub(super) fn staging(&self) -> Result<Staging> {
         fs::create_dir_all(&self.root.join("staging"))?;
         Staging::new(&self.root)
     }
@@ -457,7 +523,7 @@ fn id_of_dir(name: &str) -> Option<Digest> {
 }
 
 /// Points names at an image; gives back those that pointed elsewhere.
-fn give_names(all: &mut Names, id: &Digest, names: &[Reference]) -> Vec<(String, Digest)> {
+pub(super) fn give_names(all: &mut Names, id: &Digest, names: &[Reference]) -> Vec<(String, Digest)> {
     let mut moved = Vec::new();
     for name in names.iter().map(Reference::full) {
         match all.names.insert(name.clone(), id.clone()) {

@@ -174,6 +174,25 @@ impl<'a> TreeTar<'a> {
         Ok(())
     }
 
+    /// Writes all that is below the root, but not what is inside of directories that `enter` refuses.
+    pub fn everything(&mut self, enter: &dyn Fn(&Path) -> bool) -> Result<()> {
+        let root = self.root.try_clone().context("duplicate a descriptor")?;
+        let mut left = vec![PathBuf::new()];
+        while let Some(dir) = left.pop() {
+            let fd = root.open_dir(&dir).with_context(|| format!("open `/{}`", dir.display()))?;
+            let mut names = file::list(&fd)?;
+            names.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+            for name in names {
+                let path = dir.join(name.path());
+                self.entry(&path).with_context(|| format!("write `/{}`", path.display()))?;
+                if name.kind == FileType::Directory && enter(&path) {
+                    left.push(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what stands at `path`, with its content.
     pub fn entry(&mut self, path: &Path) -> Result<()> {
         let dir = self.parent_of(path)?;

@@ -38,6 +38,7 @@ pub mod mount;
 #[cfg(test)]
 mod mounted;
 pub mod owner;
+mod pipeline;
 mod place;
 pub mod shift;
 pub mod staging;

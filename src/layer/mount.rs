@@ -176,14 +176,15 @@ impl Store {
         let lowers = self.lower_dirs(request.layers)?;
         let Some(top) = request.layers.last() else { return self.mount_layers(request) };
         let name = lower::chain_name(request.layers, request.shift);
-        let target = self.dir(top).join("variant").join(format!("flat-{}", name.hex()));
+        let variants = self.home(top)?.join("variant");
+        let target = variants.join(format!("flat-{}", name.hex()));
         if !target.exists() {
             let _lock = self.lock_layer(top)?;
             let staging = Staging::new(&self.root)?;
             lowers
                 .iter()
                 .try_for_each(|lower| copy::tree(lower, staging.path(), &Files::Merge(request.shift)))?;
-            fs::create_dir_all(&self.dir(top).join("variant"))?;
+            fs::create_dir_all(&variants)?;
             staging.commit(&target)?;
         }
         bind(&target, true)
@@ -273,12 +274,12 @@ impl Store {
 
     /// A copy of a layer's tree with shifted owners, made once and kept with the layer.
     fn shifted(&self, layer: &Digest, lower: &Path, shift: &Shift<'_>) -> Result<PathBuf> {
-        let home = self.dir(layer);
-        let name = lower.strip_prefix(&home).unwrap_or(lower).to_string_lossy();
+        let name = lower.strip_prefix(self.dir(layer)).unwrap_or(lower).to_string_lossy();
         let name = lower::chain(&[Digest::of(name.as_bytes()), shift.digest()]);
         if !self.has(layer) {
             return Err(missing(layer));
         }
+        let home = self.home(layer)?;
         let target = home.join("variant").join(name.hex());
         if target.exists() {
             return Ok(target);

@@ -82,6 +82,8 @@ struct Format {
 #[derive(Debug)]
 pub struct Store {
     pub(super) root: PathBuf,
+    /// Roots of other stores, which are read when this one does not have a layer.
+    pub(super) additional: Vec<PathBuf>,
     pub(super) options: Options,
     pub(super) remembered: Option<Driver>,
     pub(super) driver: OnceLock<Driver>,
@@ -106,7 +108,13 @@ impl Store {
             .hint("use the newer dhow that made it, or another --root");
         }
         let remembered = format.driver;
-        Ok(Store { root: root.to_owned(), options, remembered, driver: OnceLock::new() })
+        let additional = Vec::new();
+        Ok(Store { root: root.to_owned(), additional, options, remembered, driver: OnceLock::new() })
+    }
+
+    /// The same with other stores, whose layers are used and never changed.
+    pub fn with_additional(self, additional: &[PathBuf]) -> Store {
+        Store { additional: additional.to_owned(), ..self }
     }
 
     /// The root directory.
@@ -135,9 +143,33 @@ impl Store {
         Staging::new(&self.root)
     }
 
-    /// The directory of a layer.
+    /// The directory of a layer: here, or in the first additional store that has it.
     pub(super) fn dir(&self, diff_id: &Digest) -> PathBuf {
+        let own = self.own_dir(diff_id);
+        if self.additional.is_empty() || own.join("layer.json").exists() {
+            return own;
+        }
+        let mut others = self.additional.iter().map(|root| root.join("layers").join(diff_id.hex()));
+        others.find(|dir| dir.join("layer.json").exists()).unwrap_or(own)
+    }
+
+    /// The directory of a layer in this store, there or not.
+    pub(super) fn own_dir(&self, diff_id: &Digest) -> PathBuf {
         self.root.join("layers").join(diff_id.hex())
+    }
+
+    /// Whether the layer is only in an additional store.
+    pub(super) fn is_foreign(&self, diff_id: &Digest) -> bool {
+        !self.dir(diff_id).starts_with(&self.root)
+    }
+
+    /// The directory of a layer in this store, for what is to be kept with it; a layer of an additional store is
+    /// copied into this one first.
+    pub(super) fn home(&self, diff_id: &Digest) -> Result<PathBuf> {
+        if self.is_foreign(diff_id) {
+            self.bring_home(diff_id)?;
+        }
+        Ok(self.own_dir(diff_id))
     }
 
     /// The tree of a layer, as its archive has it.
@@ -179,6 +211,9 @@ impl Store {
 
     /// Remembers that a blob is this layer in another form, so that it is neither fetched nor uploaded again.
     pub fn remember_blob(&self, diff_id: &Digest, blob: &Blob) -> Result<()> {
+        if self.is_foreign(diff_id) {
+            return Ok(());
+        }
         let blobs = self.root.join("layers").join("blobs");
         let _lock = Lock::exclusive(&blobs.join("lock"))?;
         let mut info = self.info(diff_id)?;
@@ -196,7 +231,9 @@ impl Store {
 
     /// The layer that a blob unpacks to, if it is known and here.
     pub fn blob_for(&self, blob: &Digest) -> Option<Digest> {
-        let target = std::fs::read_link(self.root.join("layers/blobs").join(blob.hex())).ok()?;
+        let name = Path::new("layers/blobs").join(blob.hex());
+        let mut stores = std::iter::once(&self.root).chain(&self.additional);
+        let target = stores.find_map(|root| std::fs::read_link(root.join(&name)).ok())?;
         let text = std::str::from_utf8(target.as_os_str().as_bytes()).ok()?;
         text.parse().ok().filter(|diff_id| self.has(diff_id))
     }
@@ -210,7 +247,7 @@ impl Store {
                 fs::remove_file(&self.root.join("layers/blobs").join(blob.digest.hex()))?;
             }
         }
-        let dir = self.dir(diff_id);
+        let dir = self.own_dir(diff_id);
         let freed = usage::size(&dir).unwrap_or(0);
         if std::fs::symlink_metadata(&dir).is_ok() {
             Staging::take_away(&self.root, &dir)?.discard()?;

@@ -44,7 +44,7 @@ impl Store {
         below: Option<&Path>,
         shift: Option<&Shift<'_>>,
     ) -> Result<PathBuf> {
-        let variants = self.dir(layer).join("variant");
+        let variants = self.home(layer)?.join("variant");
         let target = variants.join(format!("subvolume-{}", lower::chain_name(chain, shift).hex()));
         if target.exists() {
             return Ok(target);

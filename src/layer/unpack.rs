@@ -1,13 +1,13 @@
-//! From an archive to a layer: read and hash in one thread, place files in another.
+//! From an archive to a layer: what is made, proven and committed. How its bytes travel: [`super::pipeline`].
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::exact::Recorder;
 use super::extract::{Extractor, Options as ExtractOptions, Purpose, Report};
 use super::info::VERSION;
+use super::pipeline::{self, Source};
 use super::staging::{ObjectLock, Staging};
 use super::tar::{Feed, Reader};
 use super::{LayerInfo, Store};
@@ -15,11 +15,6 @@ use crate::base::digest::{Algorithm, Digest, Hasher};
 use crate::base::error::{Context, Result, anyhow, bail};
 use crate::base::fs::{self, Durability};
 use crate::sys::rootdir::RootDir;
-
-/// One buffer: large enough that a file is mostly one `write`, small enough for the second-level cache.
-const BUFFER: usize = 256 * 1024;
-/// How many buffers may wait between the threads.
-const AHEAD: usize = 6;
 
 impl Store {
     /// Unpacks an uncompressed archive as the layer `expected`, streaming, and commits it once its digest is proven.
@@ -64,7 +59,7 @@ impl Store {
 
     pub(super) fn commit(&self, staging: Staging, info: LayerInfo) -> Result<LayerInfo> {
         fs::replace_json(&staging.path().join("layer.json"), &info, Durability::Volatile)?;
-        let dir = self.dir(&info.diff_id);
+        let dir = self.own_dir(&info.diff_id);
         if std::fs::symlink_metadata(&dir).is_ok() {
             Staging::take_away(&self.root, &dir)?.discard()?; // damaged: it has no record
         }
@@ -80,14 +75,15 @@ impl Store {
         progress: &dyn Fn(u64),
     ) -> Result<(LayerInfo, bool)> {
         let job = Job::prepare(dir, self.extract_options())?;
-        let mut source = Source { tar, progress, hasher: Hasher::new(algorithm), bytes: 0 };
-        let ((report, marked_end), source) = stream(job, &mut source).map(|done| (done, source))?;
+        let mut hasher = Hasher::new(algorithm);
+        let mut source = Source::new(tar, progress);
+        let (report, marked_end) = pipeline::run(&mut source, Some(&mut hasher), |feed| job.run(feed))?;
         save_implied(dir, &report)?;
         let info = LayerInfo {
             version: VERSION,
-            diff_id: source.hasher.finish(),
+            diff_id: hasher.finish(),
             size: report.size,
-            tar_size: source.bytes,
+            tar_size: source.bytes(),
             entries: report.entries,
             blobs: Vec::new(),
             skipped_devices: report.skipped_devices,
@@ -95,6 +91,24 @@ impl Store {
             boot_id: boot_id()?,
         };
         Ok((info, marked_end))
+    }
+
+    /// Copies a layer of an additional store into this one.
+    pub(super) fn bring_home(&self, diff_id: &Digest) -> Result<()> {
+        let _lock = self.lock_layer(diff_id)?;
+        if self.own_dir(diff_id).join("layer.json").exists() {
+            return Ok(()); // by who held the lock
+        }
+        let staging = self.stage()?;
+        let (mut reader, mut writer) = io::pipe().context("make a pipe")?;
+        let (info, _) = std::thread::scope(|scope| {
+            let writing = scope.spawn(move || self.write_tar(diff_id, &mut writer));
+            let built = self.build(staging.path(), diff_id.algorithm(), &mut reader, &|_| {});
+            drop(reader); // a writer that has nobody left to write to ends
+            let written = writing.join().map_err(|_| anyhow!("the archive's writer panicked"))?;
+            built.and_then(|built| written.map(|()| built))
+        })?;
+        self.commit(staging, info).map(drop)
     }
 
     /// How layers of this store are unpacked.
@@ -122,37 +136,7 @@ pub fn extract_below(
     tar: &mut dyn Read,
 ) -> Result<Report> {
     let job = Job { extractor: Extractor::new(root, None, options)?.below(dir)?, recorder: None };
-    let mut source = Source { tar, progress: &|_| {}, hasher: Hasher::new(Algorithm::Sha256), bytes: 0 };
-    Ok(stream(job, &mut source)?.0)
-}
-
-/// The archive as it comes in.
-struct Source<'a> {
-    tar: &'a mut dyn Read,
-    progress: &'a dyn Fn(u64),
-    hasher: Hasher,
-    bytes: u64,
-}
-
-impl Source<'_> {
-    /// Fills a buffer as far as the archive goes, and hashes it.
-    fn fill(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        buffer.resize(BUFFER, 0);
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match self.tar.read(&mut buffer[filled..]) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        buffer.truncate(filled);
-        self.hasher.update(&buffer);
-        self.bytes += filled as u64;
-        (self.progress)(self.bytes);
-        Ok(buffer)
-    }
+    Ok(pipeline::run(&mut Source::new(tar, &|_| {}), None, |feed| job.run(feed))?.0)
 }
 
 /// The placing side.
@@ -177,66 +161,6 @@ impl Job {
         let (recorder, marked_end) = reader.finish()?;
         recorder.map_or(Ok(()), Recorder::finish)?;
         Ok((report, marked_end))
-    }
-}
-
-/// Runs the job over the archive: in this thread when it fits one buffer, else with one thread that places files while
-/// this one reads, decompresses and hashes.
-fn stream(job: Job, source: &mut Source<'_>) -> Result<(Report, bool)> {
-    let first = source.fill(Vec::new()).context("read the archive")?;
-    if first.len() < BUFFER {
-        let mut first = Some(first);
-        return job.run(Feed::new(move |_| Ok(first.take())));
-    }
-    let (full, filled) = sync_channel::<Message>(AHEAD);
-    let (empty, emptied) = sync_channel::<Vec<u8>>(AHEAD + 2);
-    std::thread::scope(|scope| {
-        let placing = scope.spawn(move || job.run(Feed::new(receive(filled, empty))));
-        let read = supply(source, first, full, emptied);
-        let placed = placing.join().map_err(|_| anyhow!("the unpacking thread panicked"))?;
-        // An error of the archive's reader is the cause of what the other side says about a missing end.
-        read.context("read the archive")?;
-        placed
-    })
-}
-
-/// What goes to the placing thread; a channel that closes without `End` was an error.
-enum Message {
-    Buffer(Vec<u8>),
-    End,
-}
-
-fn supply(
-    source: &mut Source<'_>,
-    first: Vec<u8>,
-    full: SyncSender<Message>,
-    emptied: Receiver<Vec<u8>>,
-) -> io::Result<()> {
-    let mut buffer = first;
-    loop {
-        let last = buffer.len() < BUFFER;
-        if full.send(Message::Buffer(buffer)).is_err() {
-            return Ok(()); // the other side failed and says why
-        }
-        if last {
-            let _ = full.send(Message::End);
-            return Ok(());
-        }
-        buffer = source.fill(emptied.try_recv().unwrap_or_default())?;
-    }
-}
-
-fn receive(
-    filled: Receiver<Message>,
-    empty: SyncSender<Vec<u8>>,
-) -> impl FnMut(Vec<u8>) -> io::Result<Option<Vec<u8>>> {
-    move |used| {
-        let _ = empty.try_send(used); // one too many is simply freed
-        match filled.recv() {
-            Ok(Message::Buffer(buffer)) => Ok(Some(buffer)),
-            Ok(Message::End) => Ok(None),
-            Err(_) => Err(io::Error::other("the archive could not be read to its end")),
-        }
     }
 }
 

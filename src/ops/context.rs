@@ -33,7 +33,7 @@ pub struct Context {
 impl Context {
     /// Opens nothing yet.
     pub fn new(roots: Roots, options: GlobalOptions) -> Context {
-        let images = image::Store::open(&roots.root);
+        let images = image::Store::open(&roots.root).with_additional(&roots.additional);
         let volumes = volume::Store::open(&roots.root);
         Context {
             roots,
@@ -72,6 +72,7 @@ impl Context {
             let rootless = self.roots.rootless || userns::restricted();
             let options = layer::Options { driver, rootless };
             let store = layer::Store::open(&self.roots.root, options)?;
+            let store = store.with_additional(&self.roots.additional);
             let _ = self.layers.set(store); // empty until now, and one thread only
         }
         Ok(self.layers.get().unwrap_or_else(|| unreachable!("set above")))

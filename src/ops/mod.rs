@@ -10,6 +10,7 @@ pub mod image;
 pub mod info;
 pub mod login;
 pub mod progress;
+pub mod search;
 pub mod spec;
 pub mod system;
 pub mod userns;

@@ -64,7 +64,7 @@ pub struct Client {
 
 pub(super) struct Shared {
     pub(super) options: ClientOptions,
-    transport: Transport,
+    pub(super) transport: Transport,
     hosts: Mutex<HashMap<(String, bool), Arc<Host>>>,
     credentials: Mutex<HashMap<String, Option<Credentials>>>,
     /// The place that answered last for a name, by logical name.
@@ -304,7 +304,8 @@ impl Session {
     }
 
     fn exchange(&self, request: Request<'_>, authorization: Option<&str>) -> Result<Response> {
-        let party = Party { home: &self.host.base, authorization, insecure: self.host.insecure };
+        let party =
+            Party { home: &self.host.base, authorization, insecure: self.host.insecure, public: false };
         let response = self.shared.transport.exchange(request, &party)?;
         locked(&self.host.state).answered = true;
         Ok(response)
@@ -394,7 +395,7 @@ impl Session {
     }
 }
 
-fn is_broken(error: &Error) -> Option<&Broken> {
+pub(super) fn is_broken(error: &Error) -> Option<&Broken> {
     error.downcast_ref::<Broken>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<Broken>()))
 }
 

@@ -21,11 +21,13 @@ mod failure;
 mod fetch;
 pub mod manifest;
 pub mod platform;
+pub mod policy;
 mod probe;
 mod proxy;
 mod push;
 pub mod reference;
 mod retry;
+mod search;
 mod tls;
 mod token;
 mod transport;
@@ -36,12 +38,13 @@ pub use auth::Credentials;
 pub use blob::Blob;
 pub use client::{Client, ClientOptions};
 pub use config::Registries;
-pub use download::download;
+pub use download::{Download, Seen};
 pub use failure::{ServerError, status_of};
 pub use fetch::{Fetched, FetchedImage, Head, not_found};
 pub use platform::Platform;
 pub use push::{Open, Pushed};
 pub use reference::Reference;
+pub use search::Hit;
 pub use upload::{Grow, Growing, Grown};
 
 #[cfg(test)]

@@ -185,7 +185,12 @@ fn get(transport: &Transport, request: &TokenRequest<'_>) -> Result<super::trans
         url = url.with_query("account", credentials.user());
     }
     let basic = request.credentials.and_then(Credentials::basic);
-    let party = Party { home: request.realm, authorization: basic.as_deref(), insecure: request.insecure };
+    let party = Party {
+        home: request.realm,
+        authorization: basic.as_deref(),
+        insecure: request.insecure,
+        public: false,
+    };
     transport.exchange(Request::new(Method::GET, url), &party)
 }
 
@@ -208,7 +213,7 @@ fn post(
         headers: vec![("content-type", "application/x-www-form-urlencoded".into())],
         payload: Payload::Bytes(form.as_bytes()),
     };
-    let party = Party { home: request.realm, authorization: None, insecure: request.insecure };
+    let party = Party { home: request.realm, authorization: None, insecure: request.insecure, public: false };
     transport.exchange(message, &party)
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Party<'a> {
     pub(super) authorization: Option<&'a str>,
     /// Certificates are not verified, plain http is allowed.
     pub(super) insecure: bool,
+    /// Plain http may lead to plain http elsewhere: nothing that is asked for is secret.
+    pub(super) public: bool,
 }
 
 /// What a server answered, after redirects.
@@ -233,7 +235,8 @@ fn redirect_target(request: &Request<'_>, response: &Response) -> Result<Option<
 
 /// Nobody but the caller may turn https into http.
 fn check_downgrade(from: &Url, to: &Url, party: &Party<'_>) -> Result<()> {
-    let allowed = to.https || party.insecure || (!from.https && is_loopback(&to.authority));
+    let still = !from.https && (party.public || is_loopback(&to.authority));
+    let allowed = to.https || party.insecure || still;
     if !allowed {
         bail!("`{}` redirects to plain http at `{}`, which is refused", from.authority, to.authority);
     }

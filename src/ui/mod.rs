@@ -4,6 +4,7 @@
 //! record is made fit for a terminal first ([`crate::base::text`]).
 
 pub mod json;
+mod plain;
 pub mod printer;
 pub mod progress;
 pub mod prompt;

@@ -67,6 +67,11 @@ pub fn talk(text: &str) {
     let _ = writeln!(io::stderr(), "{text}"); // nobody is left to tell
 }
 
+/// The same for bytes that somebody else wrote, as they are.
+pub fn talk_bytes(bytes: &[u8]) {
+    let _ = io::stderr().write_all(bytes); // nobody is left to tell
+}
+
 /// Says that something is odd but not fatal.
 pub fn warn(text: &str) {
     talk(&format!("Warning: {}", crate::base::text::printable(text)));

@@ -1,15 +1,23 @@
 //! Go templates with the functions that Docker and Podman add. The engine stays behind this page.
 
+use std::cell::OnceCell;
+
 use gtmpl_ng::{Context as Data, ExecError, Func, FuncError, Limits, Value};
 
+use super::plain::Plain;
 use super::value::{json_of, value_of, value_of_json};
 use crate::base::error::{Error, Explain, Kind, Result, fail};
 use serde::Serialize;
 
 /// A parsed template.
 pub struct Template {
-    engine: gtmpl_ng::Template,
+    /// As it was written.
+    text: String,
     ends_line: bool,
+    /// The same without the engine, where the template is that plain.
+    plain: Option<Plain>,
+    /// Made when it is first needed: the engine parses with a thread of its own.
+    engine: OnceCell<gtmpl_ng::Template>,
 }
 
 impl std::fmt::Debug for Template {
@@ -51,19 +59,13 @@ const PASSING: &[(&str, Func)] = &[
 impl Template {
     /// Parses a template; `\t` and `\n` may be written as escapes.
     pub fn parse(text: &str) -> Result<Template> {
-        Template::with(text, FUNCTIONS)
-    }
-
-    fn with(text: &str, functions: &[(&str, Func)]) -> Result<Template> {
-        let mut engine = gtmpl_ng::Template::with_limits(Limits::unlimited());
-        engine.add_funcs(functions);
         let prepared = prepare(text);
-        let ends_line = prepared.ends_with('\n');
-        engine.parse(prepared).map_err(|error| {
-            fail(Kind::Usage, format!("template `{text}`: {error}"))
-                .hint("fields are written `{{.Name}}`; `json` prints everything there is")
-        })?;
-        Ok(Template { engine, ends_line })
+        let plain = Plain::parse(&prepared);
+        let engine = match plain {
+            Some(_) => OnceCell::new(),
+            None => OnceCell::from(engine(text, FUNCTIONS)?),
+        };
+        Ok(Template { text: text.to_owned(), ends_line: prepared.ends_with('\n'), plain, engine })
     }
 
     /// What is printed after a rendering: a newline, unless the template itself ends in one.
@@ -73,7 +75,10 @@ impl Template {
 
     /// Renders a record, without a newline at the end.
     pub fn render<T: Serialize + ?Sized>(&self, record: &T) -> Result<String> {
-        self.render_value(value_of(record)?)
+        match self.plain.as_ref().and_then(|plain| plain.render(record)) {
+            Some(text) => Ok(text),
+            None => self.render_value(value_of(record)?),
+        }
     }
 
     /// Renders a JSON document, without a newline at the end.
@@ -82,15 +87,40 @@ impl Template {
     }
 
     fn render_value(&self, value: Value) -> Result<String> {
-        let fields = field_names(&value);
-        self.engine.render(&Data::from(value)).map_err(|error| explain(error, &fields))
+        match self.engine.get() {
+            Some(engine) => run(engine, value),
+            None => {
+                let engine = engine(&self.text, FUNCTIONS)?;
+                run(self.engine.get_or_init(|| engine), value)
+            }
+        }
     }
+}
+
+/// Prepares the engine for a template.
+fn engine(text: &str, functions: &[(&str, Func)]) -> Result<gtmpl_ng::Template> {
+    let mut engine = gtmpl_ng::Template::with_limits(Limits::unlimited());
+    engine.add_funcs(functions);
+    engine.parse(prepare(text)).map_err(|error| {
+        fail(Kind::Usage, format!("template `{text}`: {error}"))
+            .hint("fields are written `{{.Name}}`; `json` prints everything there is")
+    })?;
+    Ok(engine)
+}
+
+fn run(engine: &gtmpl_ng::Template, value: Value) -> Result<String> {
+    let fields = field_names(&value);
+    engine.render(&Data::from(value)).map_err(|error| explain(error, &fields))
 }
 
 /// Renders the heading of a table: the template with every field replaced by its column's name.
 pub fn heading(columns: &str, headings: &[(&str, &str)]) -> Result<String> {
+    let name = |field: &str| headings.iter().find(|(known, _)| *known == field).map(|(_, name)| *name);
+    if let Some(text) = Plain::parse(&prepare(columns)).and_then(|plain| plain.fill(name)) {
+        return Ok(text);
+    }
     let fields = headings.iter().map(|(field, name)| ((*field).to_owned(), Value::from(*name))).collect();
-    Template::with(columns, PASSING)?.render_value(Value::Object(fields))
+    run(&engine(columns, PASSING)?, Value::Object(fields))
 }
 
 /// Escapes of the command line, and `.Label "x"`, a method in Go.

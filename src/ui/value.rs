@@ -12,7 +12,12 @@ use crate::base::error::{Context, Result};
 
 /// Turns a record into a template's value.
 pub(super) fn value_of<T: Serialize + ?Sized>(record: &T) -> Result<Value> {
-    record.serialize(ToValue).context("prepare a record for the template")
+    to_value(record).context("prepare a record for the template")
+}
+
+/// As [`value_of`], for serialisers.
+pub(super) fn to_value<T: Serialize + ?Sized>(record: &T) -> Result<Value, Unfit> {
+    record.serialize(ToValue)
 }
 
 /// Objects under these keys are maps with free keys; all others have the fields of a struct.

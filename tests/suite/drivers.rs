@@ -150,3 +150,61 @@ fn big_file(path: &Path, size: u64) {
     }
     file.flush().unwrap();
 }
+
+#[test]
+fn images_of_an_additional_store_are_used_and_never_changed() {
+    let (shared, sandbox) = (Sandbox::new(), Sandbox::new());
+    load(&shared, "overlay");
+    let before = listing(&shared.root());
+    let option = format!("additionalimagestore={}", shared.root().display());
+    let dhow = |words: &str| {
+        sandbox.dhow(["--storage-opt", &option]).args(words.split_whitespace().collect::<Vec<_>>())
+    };
+    assert_eq!(dhow("images --format {{.Repository}}:{{.ReadOnly}}").ok(), "localhost/busybox:true\n");
+    assert_eq!(dhow("images -q --filter readonly=false").ok(), "");
+    assert_eq!(dhow("run --rm busybox cat /data/old").ok(), "old");
+    assert_eq!(sandbox.line("images -q").ok(), "", "without the option");
+    for driver in ["vfs", "fuse"] {
+        let run =
+            format!("--storage-driver {driver} run --rm --uidmap 0:100:1000 busybox stat -c %u /data/old");
+        assert_eq!(dhow(&run).ok(), "0\n", "{driver}");
+    }
+    dhow("run --name c busybox touch /new").ok();
+    dhow("commit -q c localhost/own").ok();
+    assert_eq!(dhow("run --rm own ls /new").ok(), "/new\n");
+    dhow("rm c").ok();
+    let error = dhow("rmi busybox").fails(125);
+    assert!(error.contains("read-only store"), "{error}");
+    dhow("image prune -a -f").ok();
+    assert_eq!(dhow("images --format {{.Repository}}").ok(), "localhost/busybox\n");
+    dhow("tag busybox localhost/mine").ok();
+    assert_eq!(dhow("run --rm mine cat /data/old").ok(), "old");
+    dhow("untag mine localhost/mine").ok();
+    let conf = format!(
+        "[storage.options]\nadditionalimagestores = [\"/nowhere\", \"{}\"]\n",
+        shared.root().display()
+    );
+    let conf = sandbox.file("tmp/storage.conf", conf);
+    let images = sandbox.line("images -q").env("CONTAINERS_STORAGE_CONF", conf).ok();
+    assert_eq!(images.lines().count(), 1);
+    let error = sandbox.line("--storage-opt additionalimagestore=/nowhere images").fails(125);
+    assert!(error.contains("is no store of dhow"), "{error}");
+    let after = listing(&shared.root());
+    let changed: Vec<_> = after.iter().filter(|path| !before.contains(path)).collect();
+    assert!(changed.is_empty() && after.len() == before.len(), "the shared store is as it was: {changed:?}");
+}
+
+/// Every path below a directory, sorted; what an ordinary user cannot look into counts as one. Without the marks that
+/// the command that loaded the image makes in the background, once its layers are on the disk.
+fn listing(dir: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = vec![dir.to_owned()];
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        match entry.file_type().unwrap().is_dir() {
+            true => found.extend(listing(&entry.path())),
+            false if entry.file_name() == "synced" => {}
+            false => found.push(entry.path()),
+        }
+    }
+    found.sort();
+    found
+}

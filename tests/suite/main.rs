@@ -15,25 +15,31 @@
 
 mod kit;
 
+mod artifacts;
 mod changes;
 mod cli;
+mod copy;
 mod crash;
 mod drivers;
 mod flags;
 mod hello;
 mod hostile;
+mod hostile_names;
 mod image_scp;
 mod image_tree;
 mod images;
 mod lifecycle;
+mod lists;
 mod pull;
 mod push;
 mod run;
 mod runtime;
+mod search;
 mod security;
 mod space;
 mod system;
 mod terminal;
+mod trust;
 mod volumes;
 
 /// A file that nobody declared would never run.

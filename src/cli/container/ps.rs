@@ -116,8 +116,7 @@ impl PsArgs {
             None if self.quiet => self.show_ids(session, &listed),
             Some(format) if self.quiet && format.starts_with("table") => self.show_ids(session, &listed),
             format => {
-                let rows: Vec<PsRow> =
-                    listed.iter().map(|one| PsRow::new(one, self.no_trunc, self.ns)).collect();
+                let rows: Vec<PsRow<'_>> = listed.iter().map(|one| PsRow::new(one, self.no_trunc)).collect();
                 report::listing(&session.out, format, &self.columns(), !self.noheading, &rows)
             }
         }

@@ -1,13 +1,13 @@
 //! One container as a line of `ps`: the names of the fields are those of Podman's and Docker's templates.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::base::error::Result;
 use crate::base::{id, text, time, units};
-use crate::cli::format::{ago, created_at};
+use crate::cli::format::{Ago, CreatedAt};
 use crate::container::record::{MountSource, PortMapping, Status};
 use crate::container::store::Container;
 use crate::ops::container::ps::{Listed, Sizes, networks};
@@ -16,29 +16,34 @@ use crate::ui::report::Row;
 /// The fields of a template.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct PsRow {
+pub(super) struct PsRow<'a> {
     #[serde(rename = "ID")]
-    id: String,
-    image: String,
+    id: &'a str,
+    image: Cow<'a, str>,
     #[serde(rename = "ImageID")]
-    image_id: String,
-    command: String,
-    created: String,
-    created_at: String,
-    created_human: String,
-    created_since: String,
-    running_for: String,
-    status: String,
-    state: String,
-    ports: String,
-    size: String,
-    names: String,
-    labels: BTreeMap<String, String>,
-    mounts: String,
-    networks: String,
+    image_id: &'a str,
+    command: Command<'a>,
+    created: CreatedAt,
+    created_at: CreatedAt,
+    created_human: Ago,
+    created_since: Ago,
+    running_for: Ago,
+    #[serde(serialize_with = "worded_status")]
+    status: &'a Listed,
+    state: &'a str,
+    #[serde(serialize_with = "worded_ports")]
+    ports: &'a [PortMapping],
+    #[serde(serialize_with = "worded_size")]
+    size: Option<Sizes>,
+    names: &'a str,
+    labels: &'a BTreeMap<String, String>,
+    #[serde(serialize_with = "worded_mounts")]
+    mounts: &'a Listed,
+    #[serde(serialize_with = "worded_networks")]
+    networks: &'a Listed,
     local_volumes: usize,
-    pod: String,
-    pod_name: String,
+    pod: &'a str,
+    pod_name: &'a str,
     pid: i32,
     exit_code: i32,
     exited: bool,
@@ -48,22 +53,22 @@ pub(super) struct PsRow {
     auto_remove: bool,
     is_infra: bool,
     #[serde(rename = "CGROUPNS")]
-    cgroup: String,
+    cgroup: Namespace,
     #[serde(rename = "IPC")]
-    ipc: String,
+    ipc: Namespace,
     #[serde(rename = "MNT")]
-    mnt: String,
+    mnt: Namespace,
     #[serde(rename = "NET")]
-    net: String,
+    net: Namespace,
     #[serde(rename = "PIDNS")]
-    pidns: String,
+    pidns: Namespace,
     #[serde(rename = "USERNS")]
-    userns: String,
+    userns: Namespace,
     #[serde(rename = "UTS")]
-    uts: String,
+    uts: Namespace,
 }
 
-impl Row for PsRow {
+impl Row for PsRow<'_> {
     const HEADINGS: &'static [(&'static str, &'static str)] = &[
         ("ID", "CONTAINER ID"),
         ("Image", "IMAGE"),
@@ -103,36 +108,35 @@ impl Row for PsRow {
     ];
 }
 
-impl PsRow {
-    /// Renders a record; namespaces are looked up only when they are wanted.
-    pub(super) fn new(one: &Listed, whole: bool, namespaces: bool) -> PsRow {
+impl PsRow<'_> {
+    /// Prepares a record; what costs something to word is worded where a template names it.
+    pub(super) fn new(one: &Listed, whole: bool) -> PsRow<'_> {
         let (config, state) = (&one.container.config, &one.container.state);
-        let ago = ago(config.created);
-        let look = |name: &str| if namespaces { namespace(state.pid, name) } else { String::new() };
+        let look = |name| Namespace { pid: state.pid, name };
         let image_id = config.rootfs.image_id.as_ref().map_or("", |digest| digest.hex());
-        let cut = |text: &str| if whole { text.to_owned() } else { id::short(text).to_owned() };
+        let cut = |text| if whole { text } else { id::short(text) };
         let volumes = config.mounts.iter().filter(|mount| matches!(mount.source, MountSource::Volume { .. }));
         PsRow {
             id: cut(&config.id),
             image: image_name(one),
             image_id: cut(image_id),
-            command: command(&argv(one), whole),
-            created: created_at(config.created),
-            created_at: created_at(config.created),
-            created_human: ago.clone(),
-            created_since: ago.clone(),
-            running_for: ago,
-            status: status(&one.container),
-            state: state.status.word().to_owned(),
-            ports: ports(published(one)),
-            size: one.size.map_or_else(String::new, size),
-            names: config.name.clone(),
-            labels: config.labels.clone(),
-            mounts: mounts(one).join(","),
-            networks: networks(&one.container).join(","),
+            command: Command { one, whole },
+            created: CreatedAt(config.created),
+            created_at: CreatedAt(config.created),
+            created_human: Ago(config.created),
+            created_since: Ago(config.created),
+            running_for: Ago(config.created),
+            status: one,
+            state: state.status.word(),
+            ports: published(one),
+            size: one.size,
+            names: &config.name,
+            labels: &config.labels,
+            mounts: one,
+            networks: one,
             local_volumes: volumes.count(),
-            pod: String::new(),
-            pod_name: String::new(),
+            pod: "",
+            pod_name: "",
             pid: state.pid,
             exit_code: state.exit_code,
             exited: state.status == Status::Exited,
@@ -152,13 +156,59 @@ impl PsRow {
     }
 }
 
+/// The command on one line, cut unless the whole is wanted.
+#[derive(Debug)]
+struct Command<'a> {
+    one: &'a Listed,
+    whole: bool,
+}
+
+impl Serialize for Command<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&command(&argv(self.one), self.whole))
+    }
+}
+
+/// The number of a namespace of a live process, looked up where it is wanted.
+#[derive(Debug)]
+struct Namespace {
+    pid: i32,
+    name: &'static str,
+}
+
+impl Serialize for Namespace {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&namespace(self.pid, self.name))
+    }
+}
+
+fn worded_status<S: Serializer>(one: &&Listed, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&status(&one.container))
+}
+
+fn worded_ports<S: Serializer>(mappings: &&[PortMapping], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&ports(mappings))
+}
+
+fn worded_size<S: Serializer>(sizes: &Option<Sizes>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&sizes.map_or_else(String::new, size))
+}
+
+fn worded_mounts<S: Serializer>(one: &&Listed, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&mounts(one).join(","))
+}
+
+fn worded_networks<S: Serializer>(one: &&Listed, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&networks(&one.container).join(","))
+}
+
 /// The fields of `--format json`, with Podman's names and types.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct JsonRow {
     auto_remove: bool,
     command: Vec<String>,
-    created_at: String,
+    created_at: Ago,
     #[serde(rename = "CIDFile")]
     cid_file: String,
     exited: bool,
@@ -214,13 +264,13 @@ impl JsonRow {
         JsonRow {
             auto_remove: config.auto_remove,
             command: argv(one),
-            created_at: ago(config.created),
+            created_at: Ago(config.created),
             cid_file: config.cid_file.as_deref().map_or_else(String::new, |path| path.display().to_string()),
             exited: state.status == Status::Exited,
             exited_at: unix(state.finished),
             exit_code: state.exit_code,
             id: config.id.clone(),
-            image: image_name(one),
+            image: image_name(one).into_owned(),
             image_id: config
                 .rootfs
                 .image_id
@@ -249,11 +299,11 @@ fn unix(when: Option<jiff::Timestamp>) -> i64 {
     when.map_or(0, jiff::Timestamp::as_second)
 }
 
-fn image_name(one: &Listed) -> String {
+fn image_name(one: &Listed) -> Cow<'_, str> {
     let rootfs = &one.container.config.rootfs;
     match &rootfs.path {
-        Some(path) => path.display().to_string(),
-        None => rootfs.image_name.clone(),
+        Some(path) => path.to_string_lossy(),
+        None => Cow::Borrowed(&rootfs.image_name),
     }
 }
 
@@ -325,9 +375,8 @@ fn size(size: Sizes) -> String {
     format!("{} (virtual {})", units::human_short(size.own), units::human_short(size.own + size.image))
 }
 
-/// The number of a namespace of a live process.
 fn namespace(pid: i32, name: &str) -> String {
-    let number = || -> Result<String> {
+    let number = || -> std::io::Result<String> {
         let link = std::fs::read_link(Path::new("/proc").join(pid.to_string()).join("ns").join(name))?;
         let text = link.to_string_lossy();
         Ok(text.split(['[', ']']).nth(1).unwrap_or_default().to_owned())

@@ -89,7 +89,7 @@ impl ImageLsArgs {
             None if self.quiet => self.show_ids(session, listed),
             format => {
                 let labels = format.is_some_and(|format| format.contains("Label") || format.contains("json"));
-                let mut rows: Vec<ImageRow> = rows(listed, self.no_trunc, labels);
+                let mut rows: Vec<ImageRow<'_>> = rows(listed, self.no_trunc, labels);
                 match self.sort {
                     // An image has a row a name, and the names are what these two sort.
                     Sort::Repository => rows.sort_by(|a, b| a.name_key().cmp(&b.name_key())),

@@ -2,48 +2,56 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::base::{id, time, units};
-use crate::cli::format::{ago, created_at};
+use crate::base::digest::Digest;
+use crate::base::id;
+use crate::cli::format::{Ago, Bytes, CreatedAt, Rfc3339};
 use crate::ops::image::Listed;
 use crate::ui::report::Row;
 
 const NONE: &str = "<none>";
+/// Docker's word for what nobody looked up.
+const UNKNOWN: &str = "N/A";
 
 /// The fields of a template.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct ImageRow {
+pub(super) struct ImageRow<'a> {
     #[serde(rename = "ID")]
-    id: String,
+    id: &'a str,
     #[serde(rename = "Id")]
-    whole_id: String,
-    repository: String,
-    tag: String,
-    digest: String,
-    created: String,
-    created_since: String,
-    created_at: String,
-    created_time: String,
-    size: String,
-    virtual_size: String,
-    shared_size: String,
-    unique_size: String,
-    containers: String,
+    whole_id: &'a str,
+    repository: &'a str,
+    tag: &'a str,
+    digest: &'a Digest,
+    created: Ago,
+    created_since: Ago,
+    created_at: CreatedAt,
+    created_time: Rfc3339,
+    size: Bytes,
+    virtual_size: Bytes,
+    #[serde(serialize_with = "if_known")]
+    shared_size: Option<Bytes>,
+    #[serde(serialize_with = "if_known")]
+    unique_size: Option<Bytes>,
+    #[serde(serialize_with = "count")]
+    containers: i64,
     labels: BTreeMap<String, String>,
-    parent_id: String,
-    history: String,
-    names: Vec<String>,
-    repo_tags: Vec<String>,
-    repo_digests: Vec<String>,
+    parent_id: &'a str,
+    #[serde(serialize_with = "joined")]
+    history: &'a [String],
+    names: &'a [String],
+    #[serde(serialize_with = "with_tag")]
+    repo_tags: &'a [String],
+    repo_digests: &'a [String],
     dangling: bool,
     read_only: bool,
-    os: String,
-    arch: String,
+    os: &'a str,
+    arch: &'a str,
 }
 
-impl Row for ImageRow {
+impl Row for ImageRow<'_> {
     const HEADINGS: &'static [(&'static str, &'static str)] = &[
         ("ID", "IMAGE ID"),
         ("Id", "ID"),
@@ -72,21 +80,21 @@ impl Row for ImageRow {
     ];
 }
 
-impl ImageRow {
+impl ImageRow<'_> {
     /// By repository, then tag.
     pub(super) fn name_key(&self) -> (&str, &str) {
-        (&self.repository, &self.tag)
+        (self.repository, self.tag)
     }
 
     /// By tag, then repository.
     pub(super) fn tag_key(&self) -> (&str, &str) {
-        (&self.tag, &self.repository)
+        (self.tag, self.repository)
     }
 }
 
 /// A row a name; an image without a name has one row. `whole` ids; `labels` only where they are asked for, since they
 /// are read from the configurations.
-pub(super) fn rows(listed: &[Listed], whole: bool, labels: bool) -> Vec<ImageRow> {
+pub(super) fn rows(listed: &[Listed], whole: bool, labels: bool) -> Vec<ImageRow<'_>> {
     let mut rows = Vec::with_capacity(listed.len());
     for one in listed {
         let row = image_row(one, whole, labels);
@@ -102,49 +110,62 @@ pub(super) fn rows(listed: &[Listed], whole: bool, labels: bool) -> Vec<ImageRow
     rows
 }
 
-/// Docker's word for what nobody looked up.
-fn unknown() -> String {
-    "N/A".into()
-}
-
-fn image_row(one: &Listed, whole: bool, labels: bool) -> ImageRow {
+fn image_row(one: &Listed, whole: bool, labels: bool) -> ImageRow<'_> {
     let image = &one.image;
-    let size = units::human_short(image.size);
-    let ago = ago(image.created);
     ImageRow {
-        id: if whole { image.id.as_str().to_owned() } else { id::short(image.id.hex()).to_owned() },
-        whole_id: image.id.hex().to_owned(),
-        repository: NONE.into(),
-        tag: NONE.into(),
-        digest: image.manifest_digest.to_string(),
-        created: ago.clone(),
-        created_since: ago,
-        created_at: created_at(image.created),
-        created_time: time::rfc3339(image.created),
-        size: size.clone(),
-        virtual_size: size,
-        shared_size: one.share.map_or_else(unknown, |share| units::human_short(share.shared)),
-        unique_size: one.share.map_or_else(unknown, |share| units::human_short(share.unique)),
-        containers: if one.containers < 0 { unknown() } else { one.containers.to_string() },
+        id: if whole { image.id.as_str() } else { id::short(image.id.hex()) },
+        whole_id: image.id.hex(),
+        repository: NONE,
+        tag: NONE,
+        digest: &image.manifest_digest,
+        created: Ago(image.created),
+        created_since: Ago(image.created),
+        created_at: CreatedAt(image.created),
+        created_time: Rfc3339(image.created),
+        size: Bytes(image.size),
+        virtual_size: Bytes(image.size),
+        shared_size: one.share.map(|share| Bytes(share.shared)),
+        unique_size: one.share.map(|share| Bytes(share.unique)),
+        containers: one.containers,
         labels: if labels { one.labels() } else { BTreeMap::new() },
-        parent_id: one.parent.as_ref().map(|parent| parent.hex().to_owned()).unwrap_or_default(),
-        history: image.names.join(", "),
-        names: image.names.clone(),
-        repo_tags: image.tags().map(str::to_owned).collect(),
-        repo_digests: image.digests.clone(),
+        parent_id: one.parent.as_ref().map_or("", |parent| parent.hex()),
+        history: &image.names,
+        names: &image.names,
+        repo_tags: &image.names,
+        repo_digests: &image.digests,
         dangling: image.names.is_empty(),
-        read_only: false,
-        os: image.os.clone(),
-        arch: image.architecture.clone(),
+        read_only: image.read_only,
+        os: &image.os,
+        arch: &image.architecture,
     }
 }
 
+/// How many containers use it, where somebody looked.
+fn count<S: Serializer>(count: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&if *count < 0 { UNKNOWN.into() } else { count.to_string() })
+}
+
+fn if_known<S: Serializer>(bytes: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+    match bytes {
+        Some(bytes) => bytes.serialize(serializer),
+        None => serializer.serialize_str(UNKNOWN),
+    }
+}
+
+fn joined<S: Serializer>(names: &&[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&names.join(", "))
+}
+
+fn with_tag<S: Serializer>(names: &&[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(names.iter().filter(|name| !name.contains('@')))
+}
+
 /// Repository and tag as Podman lists them: the full name, which says where an image came from.
-pub(in crate::cli) fn parts(name: &str) -> (String, String) {
+pub(in crate::cli) fn parts(name: &str) -> (&str, &str) {
     let bare = name.split_once('@').map_or(name, |(bare, _)| bare);
     match bare.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => (repository.into(), tag.into()),
-        _ => (bare.into(), NONE.into()),
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (bare, NONE),
     }
 }
 
@@ -162,7 +183,7 @@ mod tests {
             ("quay.io/a/b@sha256:00", "quay.io/a/b", NONE),
             ("127.0.0.1:5000/nginx@sha256:00", "127.0.0.1:5000/nginx", NONE),
         ] {
-            assert_eq!(parts(name), (repository.to_owned(), tag.to_owned()), "{name}");
+            assert_eq!(parts(name), (repository, tag), "{name}");
         }
     }
 }

@@ -1,5 +1,9 @@
 //! Commands about images: the noun `image`, and the short spellings at the top.
 
+pub mod build;
+mod build_args;
+pub mod builder;
+pub mod copy;
 pub mod exists;
 pub mod history;
 pub mod import;
@@ -17,6 +21,7 @@ pub mod save;
 pub mod scp;
 pub mod tag;
 pub mod tree;
+pub mod trust;
 
 use clap::Subcommand;
 
@@ -27,6 +32,11 @@ use crate::base::error::Result;
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum ImageCommand {
+    /// Build an image from a Dockerfile
+    Build(Box<build::BuildArgs>),
+    /// Copy an image from one place to another without storing it
+    #[command(visible_alias = "cp")]
+    Copy(copy::ImageCopyArgs),
     /// Show what the last layer of an image changed
     Diff(super::diff::ImageDiffArgs),
     /// Tell by the exit code whether an image is here
@@ -59,6 +69,9 @@ pub enum ImageCommand {
     Scp(scp::ImageScpArgs),
     /// Give an image more names
     Tag(tag::TagArgs),
+    /// Show or change where images may come from
+    #[command(subcommand)]
+    Trust(trust::ImageTrustCommand),
     /// Show the layers of an image
     Tree(tree::ImageTreeArgs),
     /// Unmount images
@@ -72,6 +85,8 @@ impl ImageCommand {
     /// Does it.
     pub fn run(self, session: &Session) -> Result<()> {
         match self {
+            ImageCommand::Build(args) => args.run(session),
+            ImageCommand::Copy(args) => args.run(session),
             ImageCommand::Diff(args) => args.run(session),
             ImageCommand::Exists(args) => args.run(session),
             ImageCommand::History(args) => args.run(session),
@@ -87,6 +102,7 @@ impl ImageCommand {
             ImageCommand::Save(args) => args.run(session),
             ImageCommand::Scp(args) => args.run(session),
             ImageCommand::Tag(args) => args.run(session),
+            ImageCommand::Trust(command) => command.run(session),
             ImageCommand::Tree(args) => args.run(session),
             ImageCommand::Unmount(args) => args.run(session),
             ImageCommand::Untag(args) => args.run(session),

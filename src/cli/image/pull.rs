@@ -5,7 +5,7 @@ use clap::Args;
 use crate::base::error::{Collected, Result};
 use crate::cli::pull_source::{Reach, Source, Which};
 use crate::cli::session::Session;
-use crate::ops::image::pull;
+use crate::ops::image::{lists, pull};
 use crate::ui::progress;
 
 /// Pull images from a registry
@@ -14,6 +14,9 @@ pub struct PullArgs {
     /// All tags of the repository
     #[arg(short, long)]
     all_tags: bool,
+    /// The images for all platforms, and the list of them
+    #[arg(long, conflicts_with_all = ["all_tags", "platform", "os", "arch", "variant"])]
+    all_platforms: bool,
     /// When to pull: always, missing, newer or never
     #[arg(long, value_name = "POLICY", default_value = "always", hide_default_value = true,
           value_parser = ["always", "missing", "newer", "never"])]
@@ -45,6 +48,12 @@ impl PullArgs {
         ops.enter_stage()?;
         let mut failed = Collected::default();
         for image in &self.images {
+            if self.all_platforms {
+                if let Some(id) = failed.note(lists::pull_all(ops, image, &options, &*progress)) {
+                    session.out.now(id.hex())?;
+                }
+                continue;
+            }
             let Some(pulled) = failed.note(pull(ops, image, &options, &*progress)) else { continue };
             for one in pulled {
                 one.warnings.iter().for_each(|warning| session.warn(warning));

@@ -65,7 +65,7 @@ fn wrong_choice(all: bool) -> Error {
 }
 
 /// `--force` takes the containers of an image too.
-fn remove_container(ops: &Context, id: &str) -> Result<u64> {
+pub(in crate::cli) fn remove_container(ops: &Context, id: &str) -> Result<u64> {
     let options =
         RmOptions { select: Selection::one(id), force: true, time: Some(0), ..RmOptions::default() };
     let (mut failed, mut freed) = (Collected::default(), 0);
@@ -76,7 +76,7 @@ fn remove_container(ops: &Context, id: &str) -> Result<u64> {
 }
 
 /// Prints what went.
-pub(super) fn print(session: &Session, removed: &Removed) -> Result<()> {
+pub(in crate::cli) fn print(session: &Session, removed: &Removed) -> Result<()> {
     removed.untagged.iter().try_for_each(|name| session.out.line(&format!("Untagged: {name}")))?;
     removed.deleted.iter().try_for_each(|id| session.out.line(&format!("Deleted: {id}")))
 }

@@ -14,8 +14,11 @@ pub struct SystemPruneArgs {
     /// All images that no container uses, not only those without a name
     #[arg(short, long)]
     all: bool,
+    /// What builds keep, too
+    #[arg(long)]
+    build: bool,
     /// Only what commands that were killed left behind
-    #[arg(long, conflicts_with_all = ["all", "filter", "volumes"])]
+    #[arg(long, conflicts_with_all = ["all", "build", "filter", "volumes"])]
     external: bool,
     /// Only those that fit: label=…, label!=… or until=…
     #[arg(long, value_name = "FILTER")]
@@ -36,15 +39,17 @@ impl SystemPruneArgs {
         }
         if !self.force {
             let images = if self.all { "images without a container" } else { "dangling images" };
+            let cache = if self.build { ", all build cache" } else { "" };
             let volumes = if self.volumes { ", all volumes that no container uses" } else { "" };
             printer::talk(&format!(
-                "WARNING! This will remove all stopped containers{volumes} and all {images}."
+                "WARNING! This will remove all stopped containers{volumes}{cache} and all {images}."
             ));
             if !prompt::confirm("Are you sure you want to continue?")? {
                 return Ok(());
             }
         }
-        let options = SystemPrune { all: self.all, volumes: self.volumes, filters: self.filter };
+        let options =
+            SystemPrune { all: self.all, build: self.build, volumes: self.volumes, filters: self.filter };
         let pruned = prune(session.ops()?, &options)?;
         let images: Vec<String> = pruned.images.iter().map(|id| id.hex().to_owned()).collect();
         reclaimed::print_list(session, "Deleted Containers", &pruned.containers)?;

@@ -2,12 +2,14 @@
 
 use serde::Deserialize;
 
+use super::Format;
 use super::members::{Members, clean};
 use crate::base::digest::Digest;
-use crate::base::error::{Context, Explain, Result, anyhow, bail};
+use crate::base::error::{Context, Explain, Kind, Result, anyhow, bail, fail};
 use crate::base::text::printable;
 use crate::image::Config;
 use crate::image::config::LIMIT as CONFIG_LIMIT;
+use crate::image::transport::Which;
 use crate::registry::manifest::{self, Descriptor, Document, ImageManifest};
 use crate::registry::reference::is_short_name;
 use crate::registry::{Platform, Reference};
@@ -77,6 +79,22 @@ pub fn images(members: &Members, platform: &Platform) -> Result<Vec<Found>> {
     })
 }
 
+/// The form of an archive or directory, as [`images`] reads it.
+pub fn form(members: &Members) -> Result<Format> {
+    let directory = matches!(members, Members::Dir(_));
+    if !members.has("manifest.json") {
+        return Ok(if directory { Format::OciDir } else { Format::OciArchive });
+    }
+    let bytes = members.read("manifest.json", manifest::LIMIT)?;
+    let list = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    Ok(if list { Format::DockerArchive } else { Format::DockerDir })
+}
+
+/// The images of a docker-archive, in order.
+pub fn docker_images(members: &Members) -> Result<Vec<Found>> {
+    docker(members, &members.read("manifest.json", LIST_LIMIT)?)
+}
+
 fn docker(members: &Members, bytes: &[u8]) -> Result<Vec<Found>> {
     if bytes.len() as u64 > LIST_LIMIT {
         bail!("`manifest.json` of the archive is larger than the limit of {LIST_LIMIT} bytes");
@@ -114,10 +132,7 @@ fn member_name(text: &str) -> Result<String> {
 
 /// An OCI image layout.
 fn layout(members: &Members, platform: &Platform) -> Result<Vec<Found>> {
-    let bytes = members.read("index.json", manifest::LIMIT)?;
-    let (Document::Index(index), _) = manifest::parse(&bytes, Some(manifest::OCI_INDEX))? else {
-        bail!("`index.json` of the archive is no index");
-    };
+    let index = layout_index(members)?;
     // Attestations and signatures stand beside images; what has no image's type is not one.
     let is_image = |entry: &&Descriptor| {
         manifest::ACCEPTED.contains(&entry.media_type.as_str())
@@ -170,8 +185,47 @@ fn listed(members: &Members, entry: &Descriptor, platform: &Platform) -> Result<
     bail!("indexes of the archive are nested deeper than {NESTING}")
 }
 
-/// The digest's syntax was checked when it was parsed (CVE-2024-3727).
-fn blob(digest: &Digest) -> String {
+/// The entry of an OCI image layout that is meant.
+pub fn entry(members: &Members, which: &Which) -> Result<Descriptor> {
+    let mut entries = layout_index(members)?.manifests;
+    let name = |entry: &Descriptor| entry.annotations.get(REF_NAME).cloned();
+    let at = match which {
+        Which::At(at) => *at,
+        Which::Any if entries.len() == 1 => 0,
+        Which::Any => return Err(several(entries.iter().filter_map(name).collect())),
+        Which::Named(wanted) => {
+            let has = |entry: &Descriptor| name(entry).as_ref() == Some(wanted);
+            entries.iter().position(has).unwrap_or(usize::MAX)
+        }
+    };
+    if at >= entries.len() {
+        let what = match which {
+            Which::Named(name) => format!("no image `{name}`"),
+            _ => format!("no image number {at}"),
+        };
+        return Err(fail(Kind::NotFound, format!("{what} is in the layout")));
+    }
+    Ok(entries.swap_remove(at))
+}
+
+/// The error of who must choose.
+pub fn several(names: Vec<String>) -> crate::base::error::Error {
+    if names.is_empty() {
+        return anyhow!("it holds several images, or none; `:@0` means the first");
+    }
+    anyhow!("it holds several images").hint(format!("say which: {}", names.join(", ")))
+}
+
+fn layout_index(members: &Members) -> Result<manifest::Index> {
+    let bytes = members.read("index.json", manifest::LIMIT)?;
+    match manifest::parse(&bytes, Some(manifest::OCI_INDEX))? {
+        (Document::Index(index), _) => Ok(index),
+        _ => bail!("`index.json` is no index"),
+    }
+}
+
+/// The member of an image layout that holds a blob. The digest's syntax was checked when it was parsed (CVE-2024-3727).
+pub fn blob(digest: &Digest) -> String {
     format!("blobs/{}", digest.as_str().replacen(':', "/", 1))
 }
 

@@ -159,6 +159,9 @@ impl Job<'_, '_, '_> {
 
     fn layout(&mut self, images: &[Saving]) -> Result<()> {
         self.sink.put("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        if let Sink::Tar(out) = self.sink {
+            tarball::write_layout_dirs(*out).map_err(output)?;
+        }
         let mut entries = Vec::new();
         for saving in images {
             let blob = |digest: &Digest| format!("blobs/{}", digest.as_str().replacen(':', "/", 1));

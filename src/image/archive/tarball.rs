@@ -27,6 +27,18 @@ pub fn write_stream(out: &mut dyn Write, name: &str, size: u64, from: &mut dyn R
 
 /// Writes the header of a regular file: owner 0, time 0, so that equal content gives equal bytes.
 pub fn write_header(out: &mut dyn Write, name: &str, mode: u32, size: u64) -> io::Result<()> {
+    header(out, name, mode, size, tar::EntryType::Regular)
+}
+
+/// Writes the directories of an image layout. Without them, Skopeo makes them and gives them to root, which an ordinary
+/// user cannot.
+pub fn write_layout_dirs(out: &mut dyn Write) -> io::Result<()> {
+    ["blobs/", "blobs/sha256/"]
+        .iter()
+        .try_for_each(|name| header(out, name, 0o755, 0, tar::EntryType::Directory))
+}
+
+fn header(out: &mut dyn Write, name: &str, mode: u32, size: u64, kind: tar::EntryType) -> io::Result<()> {
     let mut header = tar::Header::new_ustar();
     header.set_path(name)?;
     header.set_mode(mode);
@@ -34,7 +46,7 @@ pub fn write_header(out: &mut dyn Write, name: &str, mode: u32, size: u64) -> io
     header.set_gid(0);
     header.set_mtime(0);
     header.set_size(size);
-    header.set_entry_type(tar::EntryType::Regular);
+    header.set_entry_type(kind);
     header.set_cksum();
     out.write_all(header.as_bytes())
 }

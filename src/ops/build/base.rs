@@ -44,7 +44,9 @@ pub(super) fn find(
 
 /// The image that a `--build-context` names, if it names one.
 pub(super) fn image_of(value: &str) -> Option<&str> {
-    ["docker-image://", "container-image://", "docker://"].iter().find_map(|scheme| value.strip_prefix(scheme))
+    ["docker-image://", "container-image://", "docker://"]
+        .iter()
+        .find_map(|scheme| value.strip_prefix(scheme))
 }
 
 fn scratch(platform: &Platform) -> Done {
@@ -66,12 +68,7 @@ fn scratch(platform: &Platform) -> Done {
 }
 
 /// An image for this platform, held.
-pub(super) fn obtain(
-    job: &Job<'_>,
-    name: &str,
-    platform: &Platform,
-    active: &mut Active,
-) -> Result<Image> {
+pub(super) fn obtain(job: &Job<'_>, name: &str, platform: &Platform, active: &mut Active) -> Result<Image> {
     let mut pull = job.options.pull.clone();
     pull.platform = Some(platform.clone()).filter(|_| job.asked_platform());
     let found = image::obtain(job.ops, name, &pull, job.progress)?;

@@ -3,7 +3,7 @@
 //! ```text
 //! <root>/build/cache/<hex>.json    [`Record`] of a step, by its key
 //! <root>/build/seen/<hex>.json     build arguments that a step saw the last time, by its place in the file: only to
-                                 say why it is done again; <hex>.files has the files
+//!                                  say why it is done again; <hex>.files has the files
 //! <root>/build/content/<hex>.json  digest of something in layers, which never changes
 //! <root>/build/active/<word>       diff ids that a running build relies on; <word>.lock is held by it
 //! ```
@@ -33,7 +33,7 @@ const VERSION: u32 = 1;
 /// `<root>/build/cache/<hex>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
-    version: u32,
+    pub(super) version: u32,
     /// The layer it made; `None` for a step that changes the configuration alone.
     pub(super) layer: Option<Digest>,
     /// When: the same image comes out of a build that only uses records.
@@ -87,7 +87,9 @@ impl Cache {
 
     /// Makes the directories.
     pub(super) fn create(&self) -> Result<()> {
-        ["cache", "seen", "content", "active"].iter().try_for_each(|name| fs::create_dir_all(&self.dir.join(name)))
+        ["cache", "seen", "content", "active"]
+            .iter()
+            .try_for_each(|name| fs::create_dir_all(&self.dir.join(name)))
     }
 
     /// The record of a step, no older than `ttl`.

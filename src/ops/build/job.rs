@@ -74,12 +74,15 @@ impl Job<'_> {
     pub(super) fn waits_for(&self, index: usize) -> Vec<usize> {
         let planned = self.plan.stages.get(index).and_then(Option::as_ref);
         let needs = planned.into_iter().flat_map(|planned| planned.needs.iter().chain([&planned.base]));
-        needs.filter_map(|origin| if let Origin::Stage(index) = origin { Some(*index) } else { None }).collect()
+        needs
+            .filter_map(|origin| if let Origin::Stage(index) = origin { Some(*index) } else { None })
+            .collect()
     }
 
     /// Whether a platform was asked for.
     pub(super) fn asked_platform(&self) -> bool {
-        self.options.platform.is_some() || self.plan.stages.iter().flatten().any(|stage| stage.platform.is_some())
+        self.options.platform.is_some()
+            || self.plan.stages.iter().flatten().any(|stage| stage.platform.is_some())
     }
 
     /// The platform of a stage.

@@ -79,8 +79,7 @@ pub(super) fn digest(stage: &mut Stage<'_>, run: &Run, identity: &mut Identity) 
             parents: false,
             chmod: None,
         };
-        let content =
-            transfer::content(stage, &wanted).with_context(|| format!("bind `{}`", bind.source))?;
+        let content = transfer::content(stage, &wanted).with_context(|| format!("bind `{}`", bind.source))?;
         identity.parts.push(content.digest);
         identity.inputs.files = content.inputs.files;
     }
@@ -173,7 +172,9 @@ fn clone(fd: &OwnedFd) -> Result<OwnedFd> {
 fn from_layers(stage: &Stage<'_>, bind: &Bind, tree: &Tree, scratch: &Path) -> Result<OwnedFd> {
     let layers = stage.job.ops.layers()?;
     let whole = match bind.writable {
-        false => tree.mount.as_ref().context("open the layers")?.try_clone().context("duplicate a descriptor")?,
+        false => {
+            tree.mount.as_ref().context("open the layers")?.try_clone().context("duplicate a descriptor")?
+        }
         true => {
             fs::create_dir(scratch)?;
             let lowers = layers.lower_dirs(&tree.layers)?;

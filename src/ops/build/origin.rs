@@ -47,7 +47,10 @@ pub(super) fn find(stage: &mut Stage<'_>, from: Option<&str>) -> Result<Named> {
         Origin::Scratch => Err(fail(Kind::Usage, "`scratch` has nothing to copy from")),
         Origin::Stage(index) => {
             let Some(Some(done)) = stage.done.get(index) else { bail!("stage `{from}` is not built") };
-            Ok(Named::Layers { called: format!("stage `{from}`"), layers: done.config.rootfs.diff_ids.clone() })
+            Ok(Named::Layers {
+                called: format!("stage `{from}`"),
+                layers: done.config.rootfs.diff_ids.clone(),
+            })
         }
         Origin::Image(name) => image(stage, &name),
         Origin::Context(name) => {
@@ -74,7 +77,7 @@ impl Named {
             Named::Layers { called, layers } => (called, layers),
         };
         let request = MountRequest { layers: &layers, ..MountRequest::default() };
-        let mount = stage.job.ops.layers()?.mount(&request).with_context(|| format!("open {called}"))?.fd;
+        let mount = stage.job.ops.layers()?.mount(&request).with_context(|| format!("open {called}"))?;
         let root = RootDir::from_fd(mount.try_clone().context("duplicate a descriptor")?);
         Ok(Tree { root, called, ignore: None, layers, mount: Some(mount) })
     }

@@ -79,7 +79,10 @@ fn check_security(stage: &Stage<'_>, run: &Run) -> Result<()> {
 /// A command of another architecture needs an interpreter that the kernel knows.
 fn check_architecture(stage: &Stage<'_>) -> Result<()> {
     let (host, arch) = (Platform::host().arch, stage.config.architecture.as_str());
-    let native = arch.is_empty() || arch == host || (host == "amd64" && arch == "386") || (host == "arm64" && arch == "arm");
+    let native = arch.is_empty()
+        || arch == host
+        || (host == "amd64" && arch == "386")
+        || (host == "arm64" && arch == "arm");
     if native {
         return Ok(());
     }
@@ -109,8 +112,10 @@ fn record(stage: &Stage<'_>, run: &Run, space: &Workspace, mounts: &mut Mounts) 
     }
     options.privileged |= run.security == Security::Insecure;
     let settings = &stage.config.config;
-    let facts = ImageFacts { user: settings.user.clone(), command: vec!["RUN".into()], ..ImageFacts::default() };
-    let find_image = |name: &str| image::find(job.ops, name).map(|image| (image.id.clone(), image.layers.clone()));
+    let facts =
+        ImageFacts { user: settings.user.clone(), command: vec!["RUN".into()], ..ImageFacts::default() };
+    let find_image =
+        |name: &str| image::find(job.ops, name).map(|image| (image.id.clone(), image.layers.clone()));
     let context = create::Context {
         roots: &job.ops.roots,
         caller: job.caller,
@@ -236,7 +241,8 @@ fn attend(stage: &Stage<'_>, running: &Transient, output: &OwnedFd) -> Result<Ex
 fn drain(stage: &Stage<'_>, output: &OwnedFd, mut open: bool) -> Result<()> {
     const PATIENCE: Duration = Duration::from_millis(200);
     while open {
-        let ready = wait_any(&[(output.as_fd(), PollFlags::IN)], Some(PATIENCE)).context("read the output")?;
+        let ready =
+            wait_any(&[(output.as_fd(), PollFlags::IN)], Some(PATIENCE)).context("read the output")?;
         if !ready.first().is_some_and(|flags| !flags.is_empty()) {
             return Ok(()); // somebody outside of the container holds the other end
         }

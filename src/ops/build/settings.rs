@@ -82,14 +82,11 @@ fn healthcheck(settings: &Settings, check: &Healthcheck) -> Check {
     };
     let test = match command {
         Command::Shell(line) if settings.shell.is_empty() => vec!["CMD-SHELL".into(), line.clone()],
-        Command::Shell(line) => {
-            [vec!["CMD".to_owned()], shell_line(settings, line)].concat()
-        }
+        Command::Shell(line) => [vec!["CMD".to_owned()], shell_line(settings, line)].concat(),
         Command::Exec(words) => [&["CMD".to_owned()], words.as_slice()].concat(),
     };
-    let nanoseconds = |time: &Option<Duration>| {
-        time.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
-    };
+    let nanoseconds =
+        |time: &Option<Duration>| time.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
     Check {
         test,
         interval: nanoseconds(interval),

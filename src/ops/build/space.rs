@@ -112,7 +112,13 @@ impl<'a> Space<'a> {
     }
 
     /// Makes a layer of what was changed, in the background, and keeps its record.
-    pub(super) fn close(&mut self, space: Workspace, cache: &Cache, key: &Digest, record: Record) -> Result<()> {
+    pub(super) fn close(
+        &mut self,
+        space: Workspace,
+        cache: &Cache,
+        key: &Digest,
+        record: Record,
+    ) -> Result<()> {
         let Workspace { staging, lowers, points, root, mount } = space;
         drop((root, mount));
         tidy(staging.path(), &points)?;

@@ -129,7 +129,7 @@ fn scope_after(job: &Job<'_>, index: usize, done: &[Option<Done>]) -> Result<Sco
     let mut scope = scope_before(job, index, done, result)?;
     for step in steps_of(job.file, index, &result.triggers)? {
         let action = step.expand(&scope)?;
-        scope.apply(&action);
+        scope.apply(&action)?;
     }
     Ok(scope)
 }
@@ -167,7 +167,7 @@ impl Stage<'_> {
             _ => self.configure(step, &action)?,
         }
         settings::apply(&mut self.config, &action, &mut self.own_cmd);
-        self.scope.apply(&action);
+        self.scope.apply(&action)?;
         self.changed = true;
         Ok(())
     }
@@ -191,7 +191,8 @@ impl Stage<'_> {
 
     fn next_key(&self, identity: &Identity) -> Digest {
         let before = if identity.alone { "alone" } else { self.key.as_str() };
-        let parts: Vec<&str> = std::iter::once(before).chain(identity.parts.iter().map(String::as_str)).collect();
+        let parts: Vec<&str> =
+            std::iter::once(before).chain(identity.parts.iter().map(String::as_str)).collect();
         key(&parts)
     }
 

@@ -62,7 +62,9 @@ impl<T: Serialize + DeserializeOwned> Task<T> {
         match serde_json::from_slice(&bytes) {
             Ok(Answer::Done(value)) => Ok(value),
             Ok(Answer::Failed(failure)) => Err(failure.into_error()),
-            Err(_) => Err(fail(Kind::Failed, format!("a part of the build ended with status {}", exit.code()))),
+            Err(_) => {
+                Err(fail(Kind::Failed, format!("a part of the build ended with status {}", exit.code())))
+            }
         }
     }
 

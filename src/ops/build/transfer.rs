@@ -39,7 +39,13 @@ pub(super) struct Content {
 }
 
 /// Does the step.
-pub(super) fn step(stage: &mut Stage<'_>, step: &Step, action: &Action, what: &Transfer, add: bool) -> Result<()> {
+pub(super) fn step(
+    stage: &mut Stage<'_>,
+    step: &Step,
+    action: &Action,
+    what: &Transfer,
+    add: bool,
+) -> Result<()> {
     let exclude = Ignore::from_patterns(&what.exclude)?;
     let wanted = Wanted {
         from: what.from.as_deref(),

@@ -18,9 +18,7 @@ use crate::ops::image::{self, About};
 use crate::ops::spec::GENERATED;
 use crate::registry::Platform;
 use crate::runtime::supervisor::Phase;
-use crate::sys::file::{self, FileType};
 use crate::sys::mount::{self, OverlayOptions};
-use crate::sys::rootdir::RootDir;
 
 /// Where the runtime mounts something in every container.
 const MOUNTED: [&str; 5] = ["dev", "proc", "sys", "run/.containerenv", "run/secrets"];
@@ -219,19 +217,8 @@ pub fn write_root(ops: &Ops, container: &Container, out: &mut dyn Write) -> Resu
         path = PathBuf::from(format!("/proc/self/fd/{}", mounted.as_raw_fd()));
     }
     let points = mount_points(container);
-    let root = RootDir::open(&path).with_context(|| format!("open `{}`", path.display()))?;
     let mut tar = TreeTar::new(&path, shift.as_ref(), out)?;
-    let mut left = vec![PathBuf::new()];
-    while let Some(dir) = left.pop() {
-        let fd = root.open_dir(&dir).with_context(|| format!("open `/{}`", dir.display()))?;
-        for entry in file::list(&fd)? {
-            let path = dir.join(entry.path());
-            tar.entry(&path).with_context(|| format!("write `/{}`", path.display()))?;
-            if entry.kind == FileType::Directory && !points.contains(&path) {
-                left.push(path);
-            }
-        }
-    }
+    tar.everything(&|dir| !points.contains(dir))?;
     tar.finish()
 }
 

@@ -19,8 +19,14 @@ struct World {
 impl World {
     fn new(rootless: bool) -> World {
         let dir = std::env::temp_dir().join(format!("dhow-create-{}", crate::base::id::word()));
-        let roots =
-            Roots { root: dir.join("root"), run: dir.join("run"), tmp: dir.clone(), rootless, uid: 1000 };
+        let roots = Roots {
+            root: dir.join("root"),
+            additional: Vec::new(),
+            run: dir.join("run"),
+            tmp: dir.clone(),
+            rootless,
+            uid: 1000,
+        };
         let caller = Caller {
             uid: 1000,
             gid: 1000,

@@ -174,7 +174,7 @@ pub fn remove_unused(context: &Context, layers: &[Digest]) -> Result<u64> {
 }
 
 /// As [`remove_unused`], for who holds the exclusive store lock.
-pub(super) fn sweep_layers(context: &Context, layers: &[Digest]) -> Result<u64> {
+pub fn sweep_layers(context: &Context, layers: &[Digest]) -> Result<u64> {
     let store = context.layers()?;
     let (by_images, usage) = (context.images().layers_in_use(&[])?, usage(context)?);
     let mut freed = 0;

@@ -144,7 +144,8 @@ impl<'a> Judge<'a> {
             Filter::Until(when) => image.created < *when,
             Filter::Id(start) => image.id.hex().starts_with(start.strip_prefix("sha256:").unwrap_or(start)),
             Filter::Digest(text) => text.parse::<Digest>().is_ok_and(|digest| image.has_digest(&digest)),
-            Filter::ReadOnly(want) | Filter::Manifest(want) => !want,
+            Filter::ReadOnly(want) => image.read_only == *want,
+            Filter::Manifest(want) => image.is_list() == *want,
             Filter::Intermediate(want) => {
                 (image.names.is_empty() && ancestry::has_children(image, self.all)) == *want
             }

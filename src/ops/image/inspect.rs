@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{ancestry, find_or_install};
+use super::{ancestry, find_or_install, lists};
 use crate::base::digest::Digest;
-use crate::base::error::Result;
+use crate::base::error::{Explain, Kind, Result, fail};
+use crate::image::Image;
 use crate::image::config::{Healthcheck, History, Settings};
 use crate::ops::context::Context;
+use crate::registry::Platform;
 
 /// One image, with Podman's keys.
 #[derive(Debug, Clone, Serialize)]
@@ -65,7 +67,10 @@ pub struct RootFs {
 
 /// Everything about an image.
 pub fn inspect(context: &Context, text: &str) -> Result<Inspect> {
-    let image = find_or_install(context, text)?;
+    let image = match find_or_install(context, text)? {
+        list if list.is_list() => here(context, &list)?,
+        image => image,
+    };
     let config = image.config()?.clone();
     let all = context.images().list()?.images;
     let parent = ancestry::parent_id(&image, &all);
@@ -95,6 +100,14 @@ pub fn inspect(context: &Context, text: &str) -> Result<Inspect> {
         names_history: image.names.clone(),
         healthcheck: config.config.healthcheck.clone(),
         config: config.config,
+    })
+}
+
+/// The image of a list that runs on this machine.
+fn here(context: &Context, list: &Image) -> Result<Image> {
+    lists::instance_here(context, list, &Platform::host())?.ok_or_else(|| {
+        fail(Kind::NotFound, format!("the list `{}` has no image for this machine in the store", list.id))
+            .hint("`manifest inspect` shows the list itself")
     })
 }
 

@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::ancestry;
 use super::filter::{Filter, Judge, name_fits};
 use super::shares::{Share, shares};
 use super::usage::usage;
+use super::{ancestry, lists};
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Kind, Result, fail};
 use crate::base::time;
@@ -156,8 +156,10 @@ pub fn list(context: &Context, options: &ListOptions) -> Result<(Vec<Listed>, Ve
         || options.filters.iter().any(|filter| matches!(filter, Filter::Containers(_)));
     let usage = if counts { Some(usage(context)?) } else { None };
     let judge = Judge::new(options.filters.clone(), context.images(), &listing.images, usage.as_ref())?;
+    let in_lists = lists::members(&listing.images);
     let hidden = |image: &Image| {
-        !options.all && image.names.is_empty() && ancestry::has_children(image, &listing.images)
+        let needed = || in_lists.contains(&image.id) || ancestry::has_children(image, &listing.images);
+        !options.all && image.names.is_empty() && needed()
     };
     let kept: Vec<bool> = listing.images.iter().map(|image| judge.passes(image) && !hidden(image)).collect();
     let patterns: Vec<String> = reference_patterns(options);

@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::fetch::{self, Wanted};
-use crate::base::digest::{Algorithm, Counted, Digest};
+use super::{PullOptions, trust};
+use crate::base::digest::{Counted, Digest};
 use crate::base::error::{Context as _, Result, bail};
 use crate::base::fs;
 use crate::image::NewImage;
@@ -18,7 +19,6 @@ use crate::layer::codec::{self, Compression};
 use crate::layer::{Blob, LayerInfo};
 use crate::ops::context::Context;
 use crate::ops::progress::Progress;
-use crate::registry::manifest::Descriptor;
 use crate::registry::{Platform, Reference};
 
 /// Where an archive comes from.
@@ -45,7 +45,12 @@ pub fn load(context: &Context, source: &LoadSource, progress: &dyn Progress) -> 
         LoadSource::Path(path) => format!("load `{}`", path.display()),
         LoadSource::Stdin => "load from standard input".into(),
     };
+    let path = match source {
+        LoadSource::Path(path) => Some(path.as_path()),
+        LoadSource::Stdin => None,
+    };
     let members = open(context, source).with_context(|| what.clone())?;
+    trust::allow_archive(&members, path, &PullOptions::default()).with_context(|| what.clone())?;
     import_all(context, &members, &[], progress).context(what)
 }
 
@@ -59,6 +64,7 @@ pub(super) fn load_file(context: &Context, file: File, progress: &dyn Progress) 
 pub(super) fn transport(
     context: &Context,
     text: &str,
+    options: &PullOptions,
     progress: &dyn Progress,
 ) -> Result<Option<Vec<Loaded>>> {
     let Some((kind, rest)) = text.split_once(':') else { return Ok(None) };
@@ -72,11 +78,17 @@ pub(super) fn transport(
         _ => (rest, None),
     };
     let members = open(context, &LoadSource::Path(path.into()))?;
+    trust::allow_archive(&members, Some(Path::new(path)), options)?;
     let names: Vec<Reference> = name.map(super::name::own_name).transpose()?.into_iter().collect();
     import_all(context, &members, &names, progress).map(Some).with_context(|| format!("pull `{text}`"))
 }
 
 fn open(context: &Context, source: &LoadSource) -> Result<Members> {
+    open_in(&context.roots.tmp, source)
+}
+
+/// Opens an archive; what is compressed is spooled into `tmp`.
+pub(super) fn open_in(tmp: &Path, source: &LoadSource) -> Result<Members> {
     let file = match source {
         LoadSource::Path(path) if path.is_dir() => return Members::dir(path),
         LoadSource::Path(path) => fs::open(path)?,
@@ -85,7 +97,7 @@ fn open(context: &Context, source: &LoadSource) -> Result<Members> {
             File::from(fd)
         }
     };
-    Members::tar(seekable(file, &context.roots.tmp)?)
+    Members::tar(seekable(file, tmp)?)
 }
 
 /// The archive as a file that can be read anywhere: itself when it is plain, else what it unpacks to, in a nameless file.
@@ -180,21 +192,22 @@ fn wanted<'a>(members: &'a Members, part: &'a Part) -> Wanted<'a> {
         if size != blob.size {
             bail!("`{}` of the archive has {size} bytes instead of {}", part.member, blob.size);
         }
-        Ok(Box::new(Verified::new(reader, blob)))
+        Ok(Box::new(Verified::new(reader, &blob.digest)))
     };
     Wanted { diff_id: part.diff_id.clone(), blob, open: Box::new(open) }
 }
 
 /// A member whose digest is checked at its end.
-struct Verified {
+pub(super) struct Verified {
     inner: Option<Counted<Box<dyn Read + Send>>>,
     expected: Digest,
 }
 
 impl Verified {
-    fn new(reader: Box<dyn Read + Send>, blob: &Descriptor) -> Verified {
-        let algorithm: Algorithm = blob.digest.algorithm();
-        Verified { inner: Some(Counted::new(reader, algorithm)), expected: blob.digest.clone() }
+    /// Reads on to the same bytes.
+    pub(super) fn new(reader: Box<dyn Read + Send>, expected: &Digest) -> Verified {
+        let inner = Counted::new(reader, expected.algorithm());
+        Verified { inner: Some(inner), expected: expected.clone() }
     }
 }
 

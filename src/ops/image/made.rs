@@ -16,7 +16,7 @@ use crate::image::{Committed, NewImage};
 use crate::layer::{LayerInfo, codec};
 use crate::ops::context::Context;
 use crate::registry::manifest::{DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST};
-use crate::registry::{Platform, Reference, download};
+use crate::registry::{Client, ClientOptions, Platform, Reference};
 
 /// What is said about a new image.
 #[derive(Debug, Clone, Default)]
@@ -114,7 +114,10 @@ impl ImportSource {
         Ok(match self {
             ImportSource::Path(path) => Box::new(fs::open(path)?),
             ImportSource::Stdin => Box::new(std::io::stdin()),
-            ImportSource::Url(url) => download(url)?,
+            ImportSource::Url(url) => {
+                let client = Client::new(ClientOptions::default());
+                client.download(url, None)?.context("an answer without a file")?.body
+            }
         })
     }
 }

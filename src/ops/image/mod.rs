@@ -2,29 +2,37 @@
 
 mod ahead;
 mod ancestry;
+pub mod artifacts;
 mod change;
+mod copy;
 mod fetch;
 mod filter;
 mod history;
 mod inspect;
 mod layers;
 mod list;
+pub mod lists;
 mod load;
 mod made;
 mod mounts;
 mod name;
+mod place;
 mod pull;
 mod push;
+pub mod remote;
 mod remove;
+
 mod save;
 mod scp;
 mod shares;
+pub mod trust;
 mod usage;
 
 #[cfg(test)]
 mod tests;
 
-pub use fetch::remove_unused;
+pub use copy::{CopyOptions, Instances, copy};
+pub use fetch::{remove_unused, sweep_layers};
 pub use filter::Filter;
 pub use history::{HistoryEntry, MISSING, history};
 pub use inspect::{GraphDriver, Inspect, RootFs, inspect};
@@ -34,7 +42,7 @@ pub use load::{LoadSource, Loaded, load};
 pub use made::{About, ImportSource, assemble, commit, import};
 pub use mounts::{Mounted, mount_image, mounted, unmount};
 pub use name::{exists, own_name, tag, untag};
-pub use pull::{PullOptions, PullPolicy, Pulled, obtain, pull};
+pub use pull::{PullOptions, PullPolicy, Pulled, client, obtain, pull};
 pub use push::{ManifestFormat, PushOptions, PushedImage, push, push_all_tags};
 pub use remove::{PruneOptions, RemoveContainer, RemoveOptions, Removed, prune, remove};
 pub use save::{SaveOptions, save};

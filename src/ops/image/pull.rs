@@ -5,10 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::fetch::{self, Wanted};
-use super::load;
+use super::{lists, load, trust};
 use crate::base::digest::Digest;
 use crate::base::error::{Context as _, Error, Explain, Kind, Result, bail, fail, is_not_found, render};
 use crate::image::archive::read::{check_types, pair};
+use crate::image::transport::Transport;
 use crate::image::{Config, Image, NewImage, embedded};
 use crate::layer::Blob;
 use crate::ops::context::Context;
@@ -62,6 +63,8 @@ pub struct PullOptions {
     pub tls_verify: Option<bool>,
     /// `--cert-dir`
     pub cert_dir: Option<PathBuf>,
+    /// `--signature-policy`
+    pub signature_policy: Option<PathBuf>,
     /// `--retry`
     pub retry: u32,
     /// `--retry-delay`
@@ -78,6 +81,7 @@ impl Default for PullOptions {
             creds: None,
             tls_verify: None,
             cert_dir: None,
+            signature_policy: None,
             retry: 3,
             retry_delay: None,
         }
@@ -105,7 +109,7 @@ pub fn pull(
     progress: &dyn Progress,
 ) -> Result<Vec<Pulled>> {
     let text = text.strip_prefix("docker://").unwrap_or(text);
-    if let Some(loaded) = load::transport(context, text, progress)? {
+    if let Some(loaded) = load::transport(context, text, options, progress)? {
         let pulled = |loaded: load::Loaded| Pulled {
             name: loaded.names.first().cloned().unwrap_or_default(),
             id: loaded.id,
@@ -149,6 +153,9 @@ pub fn obtain(
         if let Some(image) = local(context, text, options)? {
             return Ok(image);
         }
+        if let Ok(list) = lists::list_named(context, text) {
+            return lists::instance(context, &list, options, progress);
+        }
     }
     let pulled = pull(context, text, options, progress)?;
     let Some(first) = pulled.first() else { bail!("`{text}` gave no image") };
@@ -162,6 +169,10 @@ fn local(context: &Context, text: &str, options: &PullOptions) -> Result<Option<
         Err(error) if is_not_found(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
+    if image.is_list() {
+        let platform = options.platform.clone().unwrap_or_else(Platform::host);
+        return lists::instance_here(context, &image, &platform);
+    }
     let fits = options.platform.as_ref().is_none_or(|wanted| {
         let variant = Some(image.variant.clone()).filter(|variant| !variant.is_empty());
         let own = Platform { os: image.os.clone(), arch: image.architecture.clone(), variant };
@@ -227,20 +238,24 @@ fn newer(
 
 /// A client and the references that the text may mean, in order.
 pub(super) fn reach(text: &str, options: &PullOptions) -> Result<(Client, Vec<Reference>)> {
-    let registries = Registries::load()?;
-    let candidates = registries.candidates(text)?.into_iter().map(Reference::or_latest).collect();
+    let client = client(options)?;
+    let candidates = client.options().registries.candidates(text)?;
+    Ok((client, candidates.into_iter().map(Reference::or_latest).collect()))
+}
+
+/// A client that reaches registries as was asked for.
+pub fn client(options: &PullOptions) -> Result<Client> {
     let creds = options.creds.as_deref().map(Credentials::parse).transpose()?;
-    let client = Client::new(ClientOptions {
+    Ok(Client::new(ClientOptions {
         tls_verify: options.tls_verify,
         cert_dir: options.cert_dir.clone(),
         authfile: options.authfile.clone(),
         creds,
         retry: options.retry,
         retry_delay: options.retry_delay,
-        registries,
+        registries: Registries::load()?,
         ..ClientOptions::default()
-    });
-    Ok((client, candidates))
+    }))
 }
 
 /// Tries the candidates in turn.
@@ -307,6 +322,7 @@ fn pull_one(
     progress: &dyn Progress,
 ) -> Result<Pulled> {
     let platform = options.platform.clone().unwrap_or_else(Platform::host);
+    trust::allow(&Transport::Registry(name.clone()), options)?;
     let fetched = client.image(name, &platform)?;
     check_types(&fetched.image)?;
     let config_bytes = configuration(context, client, name, &fetched)?;

@@ -1,9 +1,11 @@
 //! `rmi`, `image rm`, `image prune`.
 
+use std::collections::HashSet;
+
 use super::fetch::sweep_layers;
 use super::filter::{Filter, Judge};
 use super::usage::{Usage, usage};
-use super::{ancestry, find, mounts};
+use super::{ancestry, find, lists, mounts};
 use crate::base::digest::Digest;
 use crate::base::error::{Collected, Explain, Kind, Result, fail, is_not_found};
 use crate::base::id;
@@ -234,8 +236,12 @@ pub fn prune(context: &Context, options: &PruneOptions) -> Result<Removed> {
     let listing = context.images().list()?;
     let usage = usage(context)?;
     let judge = Judge::new(options.filters.clone(), context.images(), &listing.images, Some(&usage))?;
+    // With --all the lists go too.
+    let in_lists = if options.all { HashSet::new() } else { lists::members(&listing.images) };
     let doomed = |image: &&Image| {
-        (options.all || image.names.is_empty())
+        !image.read_only
+            && !in_lists.contains(&image.id)
+            && (options.all || image.names.is_empty())
             && usage.of(&image.id).is_empty()
             && !mounts::is_mounted(context, &image.id)
             && judge.passes(image)

@@ -39,8 +39,14 @@ impl Sandbox {
 }
 
 fn context(dir: &Path) -> Context {
-    let roots =
-        Roots { root: dir.join("root"), run: dir.join("run"), tmp: dir.to_owned(), rootless: false, uid: 0 };
+    let roots = Roots {
+        root: dir.join("root"),
+        additional: Vec::new(),
+        run: dir.join("run"),
+        tmp: dir.to_owned(),
+        rootless: false,
+        uid: 0,
+    };
     roots.create().unwrap();
     let options = GlobalOptions { storage_driver: Some("vfs".into()), ..GlobalOptions::default() };
     Context::new(roots, options)

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 use crate::container::record::MountSource;
+use crate::ops::build;
 use crate::ops::context::Context;
 
 /// The containers' claims on images.
@@ -12,7 +13,7 @@ use crate::ops::context::Context;
 pub struct Usage {
     /// Image id to the ids of the containers that are made from it or mount it.
     pub containers: HashMap<Digest, Vec<String>>,
-    /// Every layer below some container.
+    /// Every layer below some container, or that builds keep.
     pub layers: HashSet<Digest>,
 }
 
@@ -33,7 +34,7 @@ impl Usage {
     }
 }
 
-/// Reads the records of all containers.
+/// Reads the records of all containers and of builds.
 pub fn usage(context: &Context) -> Result<Usage> {
     let mut usage = Usage::default();
     for container in context.containers()?.list()? {
@@ -45,5 +46,6 @@ pub fn usage(context: &Context) -> Result<Usage> {
             }
         }
     }
+    usage.layers.extend(build::layers_in_use(context)?);
     Ok(usage)
 }

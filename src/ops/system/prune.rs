@@ -2,6 +2,7 @@
 
 use crate::base::digest::Digest;
 use crate::base::error::{Collected, Result};
+use crate::ops::build;
 use crate::ops::container::rm;
 use crate::ops::context::Context;
 use crate::ops::image::{self, Filter, PruneOptions};
@@ -12,6 +13,8 @@ use crate::ops::volumes;
 pub struct SystemPrune {
     /// `--all`: every image that no container uses.
     pub all: bool,
+    /// `--build`: what builds keep.
+    pub build: bool,
     /// `--volumes`: volumes that no container uses.
     pub volumes: bool,
     /// `--filter`, `KEY=VALUE`.
@@ -59,6 +62,11 @@ pub fn prune(ops: &Context, options: &SystemPrune) -> Result<Pruned> {
     if let Some(gone) = errors.note(image::prune(ops, &PruneOptions { all: options.all, filters })) {
         pruned.images = gone.deleted;
         pruned.freed += gone.freed;
+    }
+    if options.build
+        && let Some(gone) = errors.note(build::prune(ops, None))
+    {
+        pruned.freed += gone.bytes;
     }
     errors.note(sweep(ops));
     errors.finish()?;

@@ -8,6 +8,7 @@ use crate::container::record::MountSource;
 use crate::container::store::Container;
 use crate::image::Image;
 use crate::layer::usage::size;
+use crate::ops::build;
 use crate::ops::context::Context;
 use crate::ops::image::{self, Share};
 use crate::ops::volumes::{self, Listed};
@@ -91,7 +92,7 @@ pub fn df(ops: &Context) -> Result<Vec<Usage>> {
         usage("Images", all.images.len(), used, all.image_bytes),
         usage("Containers", all.containers.len(), alive.count(), sum(containers)),
         usage("Local Volumes", all.volumes.len(), mounted.count(), sum(volumes)),
-        build_cache(),
+        build_cache(ops)?,
     ])
 }
 
@@ -114,7 +115,8 @@ fn images(ops: &Context) -> Result<(Vec<ImageUsage>, Bytes)> {
     let (listing, used) = (ops.images().list()?, image::usage(ops)?);
     let store = ops.layers()?;
     let mut on_disk: HashMap<Digest, u64> = HashMap::new();
-    for layer in store.diff_ids()? {
+    let of_builds = layers_of_builds(ops)?;
+    for layer in store.diff_ids()?.into_iter().filter(|layer| !of_builds.contains(layer)) {
         let bytes = size(store.diff_dir(&layer).parent().unwrap_or(store.root()))?;
         on_disk.insert(layer, bytes);
     }
@@ -149,7 +151,14 @@ fn volumes_of(ops: &Context) -> Result<Vec<VolumeUsage>> {
     listed.into_iter().map(|listed| Ok(VolumeUsage { size: size(&listed.mountpoint)?, listed })).collect()
 }
 
-/// There is no builder yet, so nothing it keeps.
-fn build_cache() -> Usage {
-    Usage { kind: "Build Cache", total: 0, active: 0, bytes: Bytes::default() }
+/// Layers that only builds keep: they count as build cache.
+fn layers_of_builds(ops: &Context) -> Result<HashSet<Digest>> {
+    let of_images = ops.images().layers_in_use(&[])?;
+    Ok(build::layers_in_use(ops)?.into_iter().filter(|layer| !of_images.contains(layer)).collect())
+}
+
+fn build_cache(ops: &Context) -> Result<Usage> {
+    let kept = build::kept(ops)?;
+    let bytes = Bytes { size: kept.bytes, reclaimable: kept.bytes };
+    Ok(Usage { kind: "Build Cache", total: kept.count, active: 0, bytes })
 }

@@ -132,9 +132,17 @@ impl ImageSpec {
         serde_json::to_vec(&config).unwrap()
     }
 
+    /// The image configuration to be changed, and the layers.
+    pub fn config_and_layers(&self) -> (serde_json::Value, Vec<Vec<u8>>) {
+        (serde_json::from_slice(&self.config_json()).unwrap(), self.layers.clone())
+    }
+
     /// What `docker save` writes.
     pub fn docker_archive(&self) -> Vec<u8> {
-        let config = self.config_json();
+        self.docker_archive_with(self.config_json())
+    }
+
+    fn docker_archive_with(&self, config: Vec<u8>) -> Vec<u8> {
         let config_name = format!("{}.json", digest(&config));
         let mut archive = Tar::new().file(&config_name, 0o644, &config);
         let mut names = Vec::new();
@@ -162,6 +170,12 @@ impl ImageSpec {
         });
         OciImage { config, layers, manifest: serde_json::to_vec(&manifest).unwrap() }
     }
+}
+
+/// What `docker save` writes of an image with a changed configuration.
+pub fn docker_archive_of(name: &str, (config, layers): &(serde_json::Value, Vec<Vec<u8>>)) -> Vec<u8> {
+    let spec = ImageSpec { name: name.into(), layers: layers.clone(), config: serde_json::Value::Null };
+    spec.docker_archive_with(serde_json::to_vec(config).unwrap())
 }
 
 /// The blobs of an OCI image.

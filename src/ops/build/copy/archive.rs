@@ -42,10 +42,15 @@ fn archive(scan: &Scan, item: &Item) -> Result<Option<File>> {
 }
 
 /// Whether a stream, compressed or not, begins as a tar does.
-pub(crate) fn is_tar(stream: Box<dyn Read + Send>) -> bool {
+fn is_tar(stream: Box<dyn Read + Send>) -> bool {
     let mut block = [0; BLOCK];
     codec::decoder_any(stream)
         .is_ok_and(|(_, mut plain)| plain.read_exact(&mut block).is_ok() && is_header(&block))
+}
+
+/// Whether these first 512 bytes of something uncompressed are those of a tar.
+pub(crate) fn is_tar_start(start: &[u8]) -> bool {
+    start.first_chunk().is_some_and(is_header)
 }
 
 /// Whether a block is a tar header: its checksum is right, of unsigned or (as some wrote) signed bytes.

@@ -18,6 +18,7 @@ pub mod inventory;
 pub mod known;
 mod place;
 mod select;
+pub(crate) use select::clean;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use crate::sys::file::Timespec;
 use crate::sys::rootdir::RootDir;
 use crate::sys::xattr::Attribute;
 
+pub(crate) use archive::is_tar_start;
 pub use inventory::{Difference, Inventory};
 pub use known::Known;
 pub use place::{PlaceOptions, Placed, Times, place};

@@ -33,7 +33,7 @@ pub(super) fn select(request: &Request<'_>, word: &str) -> Result<Vec<Chosen>> {
 }
 
 /// The path from the origin: no empty parts and dots, `..` clamped, relative.
-pub(super) fn clean(word: &str) -> PathBuf {
+pub(crate) fn clean(word: &str) -> PathBuf {
     let mut path = PathBuf::new();
     for part in word.split('/') {
         match part {

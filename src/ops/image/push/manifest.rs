@@ -19,14 +19,16 @@ pub enum ManifestFormat {
 }
 
 impl ManifestFormat {
-    fn manifest(self) -> &'static str {
+    /// The media type of a manifest.
+    pub fn manifest(self) -> &'static str {
         match self {
             ManifestFormat::Oci => manifest::OCI_MANIFEST,
             ManifestFormat::Docker => manifest::DOCKER_MANIFEST,
         }
     }
 
-    fn config(self) -> &'static str {
+    /// The media type of a configuration.
+    pub fn config(self) -> &'static str {
         match self {
             ManifestFormat::Oci => manifest::OCI_CONFIG,
             ManifestFormat::Docker => manifest::DOCKER_CONFIG,
@@ -34,7 +36,7 @@ impl ManifestFormat {
     }
 
     /// The media type of a layer.
-    pub(super) fn layer(self, compression: Compression) -> Result<&'static str> {
+    pub fn layer(self, compression: Compression) -> Result<&'static str> {
         Ok(match (self, compression) {
             (ManifestFormat::Oci, Compression::None) => "application/vnd.oci.image.layer.v1.tar",
             (ManifestFormat::Oci, Compression::Gzip) => "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -57,7 +59,7 @@ pub(super) struct Sent {
 }
 
 /// The compression that a media type tells.
-pub(super) fn compression_of(media_type: &str) -> Compression {
+pub(in crate::ops::image) fn compression_of(media_type: &str) -> Compression {
     match media_type {
         text if text.ends_with("gzip") => Compression::Gzip,
         text if text.ends_with("zstd") => Compression::Zstd,

@@ -12,7 +12,7 @@ mod files;
 mod manifest;
 mod send;
 
-use super::{PullOptions, find_or_install, pull};
+use super::{CopyOptions, Instances, PullOptions, find_or_install, lists, pull};
 use crate::base::digest::Digest;
 use crate::base::error::{Context as _, Kind, Result, fail};
 use crate::image::Image;
@@ -23,6 +23,7 @@ use crate::ops::progress::Progress;
 use crate::registry::{Client, Reference};
 
 pub use manifest::ManifestFormat;
+pub(super) use manifest::compression_of;
 
 /// What `push` was asked for, beside how the registry is reached.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +61,9 @@ pub fn push(
 ) -> Result<PushedImage> {
     check(options)?;
     let found = find_or_install(context, image.strip_prefix("containers-storage:").unwrap_or(image))?;
+    if found.is_list() {
+        return push_list(context, image, destination, options, progress);
+    }
     let text = destination.unwrap_or(image);
     let pushed = match Transport::parse(text)? {
         None => {
@@ -73,6 +77,28 @@ pub fn push(
         Some(place) => files::push(context, image, found, &place, options, progress),
     };
     pushed.with_context(|| format!("push `{text}`"))
+}
+
+/// A list goes with all its images.
+fn push_list(
+    context: &Context,
+    list: &str,
+    destination: Option<&str>,
+    options: &PushOptions,
+    progress: &dyn Progress,
+) -> Result<PushedImage> {
+    let copy = CopyOptions {
+        from: options.reach.clone(),
+        to: options.reach.clone(),
+        instances: Instances::All,
+        format: options.format,
+        compression: options.compression,
+        level: options.level,
+        force: options.force,
+        preserve: false,
+    };
+    let digest = lists::push(context, list, destination, &copy, progress)?;
+    Ok(PushedImage { name: destination.unwrap_or(list).to_owned(), digest: Some(digest) })
 }
 
 /// Pushes every tag that the store has of a repository (`--all-tags`).
