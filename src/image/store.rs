@@ -305,6 +305,16 @@ impl Store {
         Ok(names)
     }
 
+    /// Fails when the list of names cannot be read, which [`Store::names`] passes over.
+    pub fn check_names(&self) -> Result<()> {
+        Names::read(&self.root).map(drop)
+    }
+
+    /// Sets a list of names aside that cannot be parsed; one that can stays as it is.
+    pub fn renew_names(&self) -> Result<()> {
+        Names::update(&self.root, |_| Ok(()))
+    }
+
     /// Ids of all image directories, readable or not.
     pub(super) fn ids(&self) -> Result<Vec<Digest>> {
         let mut ids = Vec::new();

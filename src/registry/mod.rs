@@ -6,6 +6,7 @@
 //! client     sessions: authentication, retries, the places of a name (fetch, blob, push, upload say what is asked)
 //! transport  one exchange with its redirects; connections, TLS, proxies; the only user of ureq
 //! token      challenges and bearer tokens        auth      where credentials are kept
+//! download   a file by its URL
 //! config     registries.conf, short names        endpoint  mirrors, rewritten names
 //! ```
 

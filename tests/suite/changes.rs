@@ -107,3 +107,39 @@ fn any_two_of_container_image_and_layer_are_compared() {
         sandbox.line(words).fails(125);
     }
 }
+
+#[test]
+fn commit_takes_a_configuration_and_keeps_the_message_in_both_formats() {
+    let sandbox = changed();
+    let file = sandbox.file(
+        "work/config.json",
+        r#"{"Cmd": ["cat", "/added"], "Env": ["FROM_FILE=1"], "Labels": {"a": "b"}}"#,
+    );
+    for format in ["oci", "docker"] {
+        let iid = sandbox.path("work/iid");
+        let name = format!("made:{format}");
+        let flags = [
+            "commit",
+            "-f",
+            format,
+            "-m",
+            "why it was made",
+            "-a",
+            "me",
+            "--include-volumes",
+            "--pause=false",
+        ];
+        sandbox.dhow(flags).arg("--config").arg(&file).arg("--iidfile").arg(&iid).args(["c", &name]).ok();
+        let template =
+            "{{.Comment}}|{{.Author}}|{{json .Config.Volumes}}|{{.Config.Labels.a}}|{{.ManifestType}}";
+        let told = sandbox.dhow(["image", "inspect", "-f", template, &name]).ok();
+        assert!(told.starts_with("why it was made|me|{\"/vol\":{}}|b|"), "{told}");
+        assert!(told.contains(if format == "oci" { "oci" } else { "docker" }), "{told}");
+        assert!(sandbox.line(&format!("history {name}")).ok().contains("why it was made"));
+        assert_eq!(sandbox.dhow(["run", "--rm", &name]).ok(), "new\n");
+        let id = std::fs::read_to_string(&iid).unwrap();
+        sandbox.dhow(["image", "exists", &id]).ok();
+    }
+    sandbox.file("work/bad.json", "[]");
+    sandbox.line("commit --config bad.json c").fails(125);
+}

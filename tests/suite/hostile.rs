@@ -10,10 +10,10 @@ use crate::kit::{Outcome, Sandbox, rootless};
 
 /// A tar with whatever an honest writer refuses to write.
 #[derive(Default)]
-struct Raw(Vec<u8>);
+pub(crate) struct Raw(Vec<u8>);
 
 impl Raw {
-    fn header(mut self, kind: u8, name: &str, size: &[u8], link: &str) -> Raw {
+    pub(crate) fn header(mut self, kind: u8, name: &str, size: &[u8], link: &str) -> Raw {
         let mut header = [0u8; 512];
         let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, name.as_bytes());
@@ -32,22 +32,22 @@ impl Raw {
         self
     }
 
-    fn entry(self, kind: u8, name: &str, data: &[u8], link: &str) -> Raw {
+    pub(crate) fn entry(self, kind: u8, name: &str, data: &[u8], link: &str) -> Raw {
         let size = format!("{:011o}\0", data.len());
         self.header(kind, name, size.as_bytes(), link).data(data)
     }
 
-    fn data(mut self, data: &[u8]) -> Raw {
+    pub(crate) fn data(mut self, data: &[u8]) -> Raw {
         self.0.extend(data);
         self.0.resize(self.0.len().next_multiple_of(512), 0);
         self
     }
 
-    fn file(self, name: &str, data: &[u8]) -> Raw {
+    pub(crate) fn file(self, name: &str, data: &[u8]) -> Raw {
         self.entry(b'0', name, data, "")
     }
 
-    fn pax(self, key: &str, value: &str) -> Raw {
+    pub(crate) fn pax(self, key: &str, value: &str) -> Raw {
         let rest = format!(" {key}={value}\n");
         let mut length = rest.len();
         while length != rest.len() + length.to_string().len() {
@@ -56,21 +56,21 @@ impl Raw {
         self.entry(b'x', "pax", format!("{length}{rest}").as_bytes(), "")
     }
 
-    fn end(mut self) -> Vec<u8> {
+    pub(crate) fn end(mut self) -> Vec<u8> {
         self.0.extend([0; 1024]);
         self.0
     }
 }
 
 /// A sandbox with files beside the store that nothing may touch.
-struct Watched {
-    sandbox: Sandbox,
+pub(crate) struct Watched {
+    pub(crate) sandbox: Sandbox,
     outside: PathBuf,
     before: Vec<String>,
 }
 
 impl Watched {
-    fn new() -> Watched {
+    pub(crate) fn new() -> Watched {
         let sandbox = Sandbox::new();
         let outside = sandbox.path("outside");
         fs::create_dir_all(outside.join("dir")).unwrap();
@@ -84,7 +84,7 @@ impl Watched {
         self.outside.join(name).display().to_string()
     }
 
-    fn load(&self, archive: &[u8]) -> Outcome {
+    pub(crate) fn load(&self, archive: &[u8]) -> Outcome {
         let path = self.sandbox.file("tmp/hostile.tar", archive);
         let outcome = self.sandbox.dhow(["load", "-q", "-i"]).arg(path).run();
         self.check(&outcome);
@@ -92,7 +92,7 @@ impl Watched {
     }
 
     /// An image of busybox and this layer; what `run` shows of it must be the container's own.
-    fn load_layer(&self, layer: Vec<u8>) -> Outcome {
+    pub(crate) fn load_layer(&self, layer: Vec<u8>) -> Outcome {
         let config = serde_json::json!({"Cmd": ["sh"], "Env": ["PATH=/bin"]});
         let layers = vec![busybox_layer(), layer];
         self.load(&ImageSpec { name: "localhost/evil:latest".into(), layers, config }.docker_archive())
@@ -109,7 +109,7 @@ impl Watched {
         assert!(left.is_empty(), "left in staging: {left:?} after {outcome}");
     }
 
-    fn refuses(&self, archive: &[u8]) -> String {
+    pub(crate) fn refuses(&self, archive: &[u8]) -> String {
         let outcome = self.load(archive);
         assert_eq!(outcome.status, 125, "{outcome}");
         assert_eq!(self.sandbox.line("images -aq").ok(), "", "nothing came in: {outcome}");
@@ -117,7 +117,7 @@ impl Watched {
     }
 
     /// The store still works, and gives everything back.
-    fn remove(&self) {
+    pub(crate) fn remove(&self) {
         self.sandbox.line("rmi -af").ok();
         assert_eq!(self.sandbox.line("images -aq").ok(), "");
     }
@@ -241,7 +241,7 @@ fn broken_archives_are_refused_whole() {
     assert!(watched.refuses(&spec.docker_archive()).contains("truncated"));
 }
 
-fn with_manifest(manifest: &str, more: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn with_manifest(manifest: &str, more: &[(&str, &[u8])]) -> Vec<u8> {
     let raw = more.iter().fold(Raw::default(), |raw, (name, data)| raw.file(name, data));
     raw.file("manifest.json", manifest.as_bytes()).end()
 }

@@ -31,6 +31,8 @@ mod flags;
 mod health;
 mod hello;
 mod hostile;
+mod hostile_names;
+mod image_scp;
 mod image_tree;
 mod images;
 mod interop;

@@ -1,14 +1,15 @@
 //! `commit`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::base::error::Result;
+use crate::base::error::{Context, Result};
 use crate::base::fs::{self, Durability};
 use crate::cli::names;
 use crate::cli::session::Session;
 use crate::cli::values::go_bool;
+use crate::image::config::{self, Settings};
 use crate::ops::container::changes::{CommitOptions, commit};
 use crate::ops::image::{About, own_name};
 
@@ -21,6 +22,9 @@ pub struct CommitArgs {
     /// Apply a Dockerfile instruction to the image
     #[arg(short, long, value_name = "INSTRUCTION")]
     change: Vec<String>,
+    /// File with a configuration (JSON, as an image's `config`) to merge into the image's
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
     /// Form of the manifest: oci or docker
     #[arg(short, long, value_name = "FORMAT", value_parser = ["oci", "docker"])]
     format: Option<String>,
@@ -50,6 +54,11 @@ pub struct CommitArgs {
     image: Option<String>,
 }
 
+fn settings(path: &Path) -> Result<Settings> {
+    let bytes = fs::read_limited(path, config::LIMIT)?;
+    serde_json::from_slice(&bytes).with_context(|| format!("read `{}` as a configuration", path.display()))
+}
+
 impl CommitArgs {
     /// Makes it and prints its id.
     pub fn run(self, session: &Session) -> Result<()> {
@@ -62,6 +71,7 @@ impl CommitArgs {
             about: About {
                 author: self.author,
                 message: self.message,
+                settings: self.config.as_deref().map(settings).transpose()?,
                 changes: self.change,
                 names,
                 created_by,

@@ -17,6 +17,7 @@ pub mod port;
 pub mod prune;
 pub mod ps;
 mod ps_row;
+pub(super) use ps_row::{command, status};
 pub mod rename;
 pub mod restart;
 pub mod rm;

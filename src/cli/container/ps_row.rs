@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::base::{id, text, time, units};
 use crate::cli::format::{Ago, CreatedAt};
 use crate::container::record::{MountSource, PortMapping, Status};
+use crate::container::store::Container;
 use crate::ops::container::ps::{Listed, Sizes, networks};
 use crate::ui::report::Row;
 
@@ -182,7 +183,7 @@ impl Serialize for Namespace {
 }
 
 fn worded_status<S: Serializer>(one: &&Listed, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&status(one))
+    serializer.serialize_str(&status(&one.container))
 }
 
 fn worded_ports<S: Serializer>(mappings: &&[PortMapping], serializer: S) -> Result<S::Ok, S::Error> {
@@ -288,7 +289,7 @@ impl JsonRow {
             size: one.size.map(|size| JsonSize { root_fs_size: size.own + size.image, rw_size: size.own }),
             started_at: unix(state.started),
             state: state.status.word().to_owned(),
-            status: status(one),
+            status: status(&one.container),
             created: config.created.as_second(),
         }
     }
@@ -312,7 +313,7 @@ fn argv(one: &Listed) -> Vec<String> {
 }
 
 /// The command on one line, cut as Podman cuts it.
-fn command(argv: &[String], whole: bool) -> String {
+pub(in crate::cli) fn command(argv: &[String], whole: bool) -> String {
     let line = argv.join(" ");
     let line = text::printable(&line);
     if whole || line.chars().count() <= 17 {
@@ -321,13 +322,14 @@ fn command(argv: &[String], whole: bool) -> String {
     line.chars().take(17).chain("...".chars()).collect()
 }
 
-fn status(one: &Listed) -> String {
-    let state = &one.container.state;
+/// What became of a container, in Docker's words.
+pub(in crate::cli) fn status(container: &Container) -> String {
+    let state = &container.state;
     let since = |when: Option<jiff::Timestamp>| {
         when.map_or_else(String::new, |when| time::human(time::since(when, time::now())))
     };
     match state.status {
-        Status::Running => format!("Up {}{}", since(state.started), health(one)),
+        Status::Running => format!("Up {}{}", since(state.started), health(container)),
         Status::Paused => format!("Up {} (Paused)", since(state.started)),
         Status::Exited => format!("Exited ({}) {} ago", state.exit_code, since(state.finished)),
         Status::Created => "Created".into(),
@@ -338,11 +340,11 @@ fn status(one: &Listed) -> String {
 }
 
 /// ` (healthy)`, where there is a check.
-fn health(one: &Listed) -> String {
-    if one.container.config.health.is_none() {
+fn health(container: &Container) -> String {
+    if container.config.health.is_none() {
         return String::new();
     }
-    format!(" ({})", one.container.state.health.clone().unwrap_or_default().status)
+    format!(" ({})", container.state.health.clone().unwrap_or_default().status)
 }
 
 /// The ports in force while it runs, else those that were asked for.

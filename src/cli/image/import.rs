@@ -1,13 +1,12 @@
 //! `import`.
 
-use std::io::Read;
+use std::io::IsTerminal;
 
 use clap::Args;
 
 use crate::base::error::{Kind, Result, fail};
-use crate::base::fs;
 use crate::cli::session::Session;
-use crate::ops::image::{About, import, own_name};
+use crate::ops::image::{About, ImportSource, import, own_name};
 use crate::registry::Platform;
 
 /// Make an image of one layer from the archive of a file system
@@ -31,7 +30,7 @@ pub struct ImportArgs {
     /// Only print the id
     #[arg(short, long)]
     quiet: bool,
-    /// Archive, compressed or not; `-` is standard input
+    /// Archive, compressed or not: a file, an http or https URL, or `-` for standard input
     #[arg(value_name = "PATH")]
     path: String,
     /// Name for the image
@@ -42,21 +41,21 @@ pub struct ImportArgs {
 impl ImportArgs {
     /// Makes it and prints its id.
     pub fn run(self, session: &Session) -> Result<()> {
-        if self.path.starts_with("http://") || self.path.starts_with("https://") {
-            return Err(fail(
-                Kind::Usage,
-                format!("import `{}`: downloads are not supported yet", self.path),
-            ));
-        }
-        let archive: Box<dyn Read + Send> = match self.path.as_str() {
-            "-" => Box::new(std::io::stdin()),
-            path => Box::new(fs::open(std::path::Path::new(path))?),
+        let source = match self.path.as_str() {
+            "-" if std::io::stdin().is_terminal() => {
+                return Err(fail(Kind::Usage, "cannot import from a terminal: name a file or use a pipe"));
+            }
+            "-" => ImportSource::Stdin,
+            url if url.starts_with("http://") || url.starts_with("https://") => {
+                ImportSource::Url(url.to_owned())
+            }
+            path => ImportSource::Path(path.into()),
         };
         let platform = Platform::host_with(self.os.as_deref(), self.arch.as_deref(), self.variant.as_deref());
         let names = self.image.as_deref().map(own_name).transpose()?.into_iter().collect();
         let message = if self.message.is_empty() { "imported from tarball".to_owned() } else { self.message };
         let about = About { message, changes: self.change, names, ..About::default() };
-        let id = import(session.ops()?, archive, &platform, &about)?;
+        let id = import(session.ops()?, &source, &platform, &about)?;
         session.out.line(id.as_str())
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::base::error::{Kind, Result, fail};
 use crate::cli::refuse;
 use crate::cli::session::Session;
-use crate::ops::image::{LoadSource, load};
+use crate::ops::image::{LoadSource, Loaded, load};
 use crate::ui::progress;
 
 /// Load images from an archive
@@ -39,15 +39,22 @@ impl LoadArgs {
         };
         let ops = session.ops()?;
         ops.enter_stage()?;
-        for loaded in load(ops, &source, &*progress::choose(self.quiet))? {
-            match loaded.names.is_empty() {
-                true => session.out.line(&format!("Loaded image: {}", loaded.id))?,
-                false => loaded
+        print_loaded(session, &load(ops, &source, &*progress::choose(self.quiet))?)
+    }
+}
+
+/// A line a name; an image without a name by its id.
+pub(super) fn print_loaded(session: &Session, all: &[Loaded]) -> Result<()> {
+    for loaded in all {
+        match loaded.names.is_empty() {
+            true => session.out.line(&format!("Loaded image: {}", loaded.id))?,
+            false => {
+                loaded
                     .names
                     .iter()
-                    .try_for_each(|name| session.out.line(&format!("Loaded image: {name}")))?,
+                    .try_for_each(|name| session.out.line(&format!("Loaded image: {name}")))?;
             }
         }
-        Ok(())
     }
+    Ok(())
 }

@@ -161,7 +161,7 @@ fn with_tag<S: Serializer>(names: &&[String], serializer: S) -> Result<S::Ok, S:
 }
 
 /// Repository and tag as Podman lists them: the full name, which says where an image came from.
-fn parts(name: &str) -> (&str, &str) {
+pub(in crate::cli) fn parts(name: &str) -> (&str, &str) {
     let bare = name.split_once('@').map_or(name, |(bare, _)| bare);
     match bare.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),

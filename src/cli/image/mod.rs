@@ -11,12 +11,14 @@ pub mod inspect;
 pub mod load;
 pub mod ls;
 mod ls_row;
+pub(super) use ls_row::parts;
 pub mod mount;
 pub mod prune;
 pub mod pull;
 pub mod push;
 pub mod rm;
 pub mod save;
+pub mod scp;
 pub mod tag;
 pub mod tree;
 pub mod trust;
@@ -63,6 +65,8 @@ pub enum ImageCommand {
     Rm(rm::ImageRmArgs),
     /// Save images to an archive
     Save(save::SaveArgs),
+    /// Copy an image to or from another machine
+    Scp(scp::ImageScpArgs),
     /// Give an image more names
     Tag(tag::TagArgs),
     /// Show or change where images may come from
@@ -96,6 +100,7 @@ impl ImageCommand {
             ImageCommand::Push(args) => args.run(session),
             ImageCommand::Rm(args) => args.run(session),
             ImageCommand::Save(args) => args.run(session),
+            ImageCommand::Scp(args) => args.run(session),
             ImageCommand::Tag(args) => args.run(session),
             ImageCommand::Trust(command) => command.run(session),
             ImageCommand::Tree(args) => args.run(session),

@@ -3,10 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::base::error::{Kind, Result, fail};
+use super::df_rows::{ContainerRow, ImageRow, VolumeRow};
+use crate::base::error::Result;
 use crate::base::units;
 use crate::cli::session::Session;
-use crate::ops::system::{Usage, df};
+use crate::ops::system::{Usage, detailed, df};
 use crate::ui::json;
 use crate::ui::report::{self, Row};
 
@@ -41,6 +42,8 @@ impl Row for DfRow {
         ("Total", "TOTAL"),
         ("TotalCount", "TOTAL"),
         ("Active", "ACTIVE"),
+        ("RawSize", "RAW SIZE"),
+        ("RawReclaimable", "RAW RECLAIMABLE"),
         ("Size", "SIZE"),
         ("Reclaimable", "RECLAIMABLE"),
     ];
@@ -48,28 +51,35 @@ impl Row for DfRow {
 
 impl DfRow {
     fn new(usage: &Usage) -> DfRow {
-        let share = (usage.reclaimable * 100).checked_div(usage.size).unwrap_or(0);
+        let bytes = usage.bytes;
+        let share = (bytes.reclaimable * 100).checked_div(bytes.size).unwrap_or(0);
         DfRow {
             r#type: usage.kind,
             total: usage.total,
             total_count: usage.total,
             active: usage.active,
-            raw_size: usage.size,
-            raw_reclaimable: usage.reclaimable,
-            size: units::human(usage.size),
-            reclaimable: format!("{} ({share}%)", units::human(usage.reclaimable)),
+            raw_size: bytes.size,
+            raw_reclaimable: bytes.reclaimable,
+            size: units::human(bytes.size),
+            reclaimable: format!("{} ({share}%)", units::human(bytes.reclaimable)),
         }
     }
 }
 
+/// Everything of `--verbose`, with Docker's field names.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Verbose {
+    images: Vec<ImageRow>,
+    containers: Vec<ContainerRow>,
+    volumes: Vec<VolumeRow>,
+}
+
 impl DfArgs {
-    /// Measures and prints a line a kind.
+    /// Measures and prints a line a kind, or with `--verbose` a table.
     pub fn run(self, session: &Session) -> Result<()> {
         if self.verbose {
-            return Err(fail(
-                Kind::Usage,
-                "`system df --verbose` is not supported yet: `images`, `ps -a --size`",
-            ));
+            return self.verbose(session);
         }
         let rows: Vec<DfRow> = df(session.ops()?)?.iter().map(DfRow::new).collect();
         if self.format.as_deref() == Some("json") {
@@ -78,4 +88,27 @@ impl DfArgs {
         let columns = "{{.Type}}\t{{.Total}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
         report::listing(&session.out, self.format.as_deref(), columns, true, &rows)
     }
+
+    fn verbose(&self, session: &Session) -> Result<()> {
+        let all = detailed(session.ops()?)?;
+        let every = Verbose {
+            images: all.images.iter().flat_map(ImageRow::all).collect(),
+            containers: all.containers.iter().map(ContainerRow::new).collect(),
+            volumes: all.volumes.iter().map(VolumeRow::new).collect(),
+        };
+        if let Some(format) = &self.format {
+            return report::one(&session.out, format, &every);
+        }
+        section(session, "Images", ImageRow::COLUMNS, &every.images)?;
+        session.out.line("")?;
+        section(session, "Containers", ContainerRow::COLUMNS, &every.containers)?;
+        session.out.line("")?;
+        section(session, "Local Volumes", VolumeRow::COLUMNS, &every.volumes)
+    }
+}
+
+fn section<R: Row>(session: &Session, title: &str, columns: &str, rows: &[R]) -> Result<()> {
+    session.out.line(&format!("{title} space usage:"))?;
+    session.out.line("")?;
+    report::listing(&session.out, None, columns, true, rows)
 }

@@ -141,7 +141,12 @@ pub fn sweep(store: &Store, container: &mut Container) -> Result<bool> {
     if !run.exists() {
         return Ok(false);
     }
-    let Some(_held) = Lock::try_exclusive(&run.join(LOCK))? else { return Ok(false) };
+    let _held = match Lock::try_exclusive(&run.join(LOCK)) {
+        Ok(Some(held)) => held,
+        Ok(None) => return Ok(false),
+        Err(_) if !run.exists() => return Ok(false), // its supervisor cleaned up at this very moment
+        Err(error) => return Err(error),
+    };
     if let Some(live) = Live::load(&run)? {
         end(&live)?;
     }

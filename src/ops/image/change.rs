@@ -51,6 +51,43 @@ pub(super) fn apply(settings: &mut Settings, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Lets a configuration from a file (`commit --config`) win where it says something: lists and words replace, variables,
+/// labels, ports and volumes are added.
+pub(super) fn merge(settings: &mut Settings, from: Settings) {
+    let words = [
+        (&mut settings.entrypoint, from.entrypoint),
+        (&mut settings.cmd, from.cmd),
+        (&mut settings.shell, from.shell),
+        (&mut settings.on_build, from.on_build),
+    ];
+    for (old, new) in words {
+        if !new.is_empty() {
+            *old = new;
+        }
+    }
+    let texts = [
+        (&mut settings.user, from.user),
+        (&mut settings.working_dir, from.working_dir),
+        (&mut settings.stop_signal, from.stop_signal),
+    ];
+    for (old, new) in texts {
+        if !new.is_empty() {
+            *old = new;
+        }
+    }
+    for line in from.env {
+        let name = line.split('=').next().unwrap_or_default().to_owned();
+        settings.env.retain(|old| old.split('=').next() != Some(name.as_str()));
+        settings.env.push(line);
+    }
+    settings.labels.extend(from.labels);
+    settings.exposed_ports.extend(from.exposed_ports);
+    settings.volumes.extend(from.volumes);
+    if from.healthcheck.is_some() {
+        settings.healthcheck = from.healthcheck;
+    }
+}
+
 fn join(base: &str, path: &str) -> String {
     if path.starts_with('/') { path.to_owned() } else { format!("{base}/{path}") }
 }
@@ -154,6 +191,16 @@ mod tests {
         assert_eq!(settings.exposed_ports.keys().collect::<Vec<_>>(), ["53/udp", "80/tcp"]);
         assert_eq!((settings.working_dir.as_str(), settings.stop_signal.as_str()), ("/w/sub", "INT"));
         assert!(settings.volumes.contains_key("/a") && settings.labels["x"] == "1");
+    }
+
+    #[test]
+    fn a_configuration_from_a_file_wins_where_it_says_something() {
+        let mut settings = after(&["CMD one", "ENV A=1 B=2", "LABEL x=1", "USER alice"]);
+        let from = r#"{"Cmd":["two"],"Env":["B=3","C=4"],"Labels":{"y":"2"},"User":""}"#;
+        merge(&mut settings, serde_json::from_str(from).unwrap());
+        assert_eq!((settings.cmd, settings.user.as_str()), (vec!["two".to_owned()], "alice"));
+        assert_eq!(settings.env, ["A=1", "B=3", "C=4"]);
+        assert_eq!(settings.labels.len(), 2);
     }
 
     #[test]

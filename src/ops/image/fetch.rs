@@ -204,7 +204,7 @@ fn fetch_one(
 }
 
 /// Removes those of these layers that no image and no container uses; gives the bytes that came back.
-pub(super) fn remove_unused(context: &Context, layers: &[Digest]) -> Result<u64> {
+pub fn remove_unused(context: &Context, layers: &[Digest]) -> Result<u64> {
     let store = context.layers()?;
     if !layers.iter().any(|layer| store.has(layer)) {
         return Ok(0);

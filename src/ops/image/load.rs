@@ -61,6 +61,12 @@ pub fn load(context: &Context, source: &LoadSource, progress: &dyn Progress) -> 
     Ok(loaded)
 }
 
+/// Loads every image of an archive that comes through an open file or a pipe.
+pub(super) fn load_file(context: &Context, file: File, progress: &dyn Progress) -> Result<Vec<Loaded>> {
+    let members = Members::tar(seekable(file, &context.roots.tmp)?)?;
+    import_all(context, &members, &[], progress)
+}
+
 /// `docker-archive:PATH[:NAME]`, `oci-archive:`, `oci:` and `dir:` in place of a registry's name; `None` for anything else.
 pub(super) fn transport(
     context: &Context,

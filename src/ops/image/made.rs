@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::change;
 use crate::base::digest::Digest;
-use crate::base::error::{Context as _, Result};
+use crate::base::error::{Context as _, Result, bail};
+use crate::base::fs;
 use crate::base::time;
-use crate::image::config::{Config, History};
+use crate::image::config::{Config, History, Settings};
 use crate::image::{Committed, NewImage};
 use crate::layer::{LayerInfo, codec};
 use crate::ops::context::Context;
 use crate::ops::events;
 use crate::registry::manifest::{DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST};
-use crate::registry::{Platform, Reference};
+use crate::registry::{Client, ClientOptions, Platform, Reference};
 
 /// What is said about a new image.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +26,8 @@ pub struct About {
     pub author: String,
     /// `--message`
     pub message: String,
+    /// `--config`: what the image shall run, before the changes.
+    pub settings: Option<Settings>,
     /// `--change`
     pub changes: Vec<String>,
     /// The names it gets.
@@ -37,6 +41,9 @@ pub struct About {
 /// Adds a layer to a configuration and commits the image. Whoever calls holds the layer store's lock, shared, since
 /// before the layer was made.
 pub fn commit(context: &Context, mut config: Config, layer: &LayerInfo, about: &About) -> Result<Committed> {
+    if let Some(settings) = &about.settings {
+        change::merge(&mut config.config, settings.clone());
+    }
     for text in &about.changes {
         change::apply(&mut config.config, text).with_context(|| format!("apply `--change {text}`"))?;
     }
@@ -92,10 +99,34 @@ pub fn assemble(
     })
 }
 
+/// Where the archive of `import` comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportSource {
+    /// A file.
+    Path(PathBuf),
+    /// Standard input.
+    Stdin,
+    /// An http or https URL.
+    Url(String),
+}
+
+impl ImportSource {
+    fn open(&self) -> Result<Box<dyn Read + Send>> {
+        Ok(match self {
+            ImportSource::Path(path) => Box::new(fs::open(path)?),
+            ImportSource::Stdin => Box::new(std::io::stdin()),
+            ImportSource::Url(url) => {
+                let client = Client::new(ClientOptions::default());
+                client.download(url, None)?.context("an answer without a file")?.body
+            }
+        })
+    }
+}
+
 /// `import`: an image of one layer, from the archive of a file system, compressed or not.
 pub fn import(
     context: &Context,
-    archive: Box<dyn Read + Send>,
+    source: &ImportSource,
     platform: &Platform,
     about: &About,
 ) -> Result<Digest> {
@@ -112,10 +143,15 @@ pub fn import(
         change::apply(&mut config.config.clone(), text).with_context(|| format!("apply `--change {text}`"))
     })?;
     config.comment.clone_from(&about.message);
-    let _lock = layers.lock_shared()?;
-    let (_, mut tar) = codec::decoder_any(archive)?;
+    let (_, mut tar) = codec::decoder_any(source.open()?)?;
     let layer = layers.unpack_new(&mut tar, &|_| {}).context("unpack the archive")?;
-    let id = commit(context, config, &layer, about)?.id;
+    // Not before: no lock is held while an archive comes over the network or from another program.
+    let _lock = layers.lock_shared()?;
+    if !layers.has(&layer.diff_id) {
+        bail!("the layer was removed again by a prune at the same moment");
+    }
+    let created_by = format!("/bin/sh -c #(nop) ADD file:{} in /", layer.diff_id.hex());
+    let id = commit(context, config, &layer, &About { created_by, ..about.clone() })?.id;
     events::image(context, &context.images().get(&id)?, None, "import");
     Ok(id)
 }

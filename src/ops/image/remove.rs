@@ -231,6 +231,10 @@ pub struct PruneOptions {
 
 /// Removes images that nobody needs, and layers that no image refers to.
 pub fn prune(context: &Context, options: &PruneOptions) -> Result<Removed> {
+    // Docker's way of asking for `--all`.
+    let all = options.all || options.filters.contains(&Filter::Dangling(false));
+    let filters = options.filters.iter().filter(|filter| **filter != Filter::Dangling(false));
+    let options = PruneOptions { all, filters: filters.cloned().collect() };
     let listing = context.images().list()?;
     let usage = usage(context)?;
     let judge = Judge::new(options.filters.clone(), context.images(), &listing.images, Some(&usage))?;

@@ -38,23 +38,48 @@ pub fn save(
     options: &SaveOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<Digest>> {
+    if options.output.is_none() && io::stdout().is_terminal() {
+        return Err(fail(Kind::Usage, "refusing to save to a terminal")
+            .hint("use --output FILE, or redirect standard output"));
+    }
+    write_images(context, names, options, progress, |write| match &options.output {
+        Some(path) if options.format.is_directory() => into_directory(path, write),
+        Some(path) => into_file(path, write),
+        None => into(io::stdout().lock(), write),
+    })
+}
+
+/// Writes images as an archive to whoever reads it.
+pub(super) fn save_to(
+    context: &Context,
+    names: &[String],
+    options: &SaveOptions,
+    out: &mut dyn Write,
+    progress: &dyn Progress,
+) -> Result<()> {
+    write_images(context, names, options, progress, |write| into(out, write)).map(drop)
+}
+
+/// What writes the images, once it is known where to.
+type Writing<'a> = &'a mut dyn FnMut(&mut Sink<'_>) -> Result<()>;
+
+fn write_images(
+    context: &Context,
+    names: &[String],
+    options: &SaveOptions,
+    progress: &dyn Progress,
+    open: impl FnOnce(Writing<'_>) -> Result<()>,
+) -> Result<Vec<Digest>> {
     let settings = settings(context, options)?;
     let images = choose(context, names, options.multi)?;
-    let ids = images.iter().map(|saving| saving.image.id.clone()).collect();
     let layers = context.layers()?;
     // Nobody removes the layers while they are read.
     let _lock = layers.lock_shared()?;
     let advance =
         |layer: &Digest| progress.start(&format!("blob {}", id::short(layer.as_str())), None).done("done");
-    match &options.output {
-        Some(path) if options.format.is_directory() => {
-            into_directory(path, |sink| write(&images, layers, &settings, sink, &advance))?;
-        }
-        Some(path) => into_file(path, |sink| write(&images, layers, &settings, sink, &advance))?,
-        None => into_stdout(|sink| write(&images, layers, &settings, sink, &advance))?,
-    }
-    images.iter().for_each(|saved| events::image(context, &saved.image, None, "save"));
-    Ok(ids)
+    open(&mut |sink| write(&images, layers, &settings, sink, &advance).map(drop))?;
+    images.iter().for_each(|saving| events::image(context, &saving.image, None, "save"));
+    Ok(images.into_iter().map(|saving| saving.image.id).collect())
 }
 
 fn settings(context: &Context, options: &SaveOptions) -> Result<SaveSettings> {
@@ -64,10 +89,6 @@ fn settings(context: &Context, options: &SaveOptions) -> Result<SaveSettings> {
     }
     if options.format.is_directory() && options.output.is_none() {
         return Err(fail(Kind::Usage, "a directory format needs --output"));
-    }
-    if options.output.is_none() && io::stdout().is_terminal() {
-        return Err(fail(Kind::Usage, "refusing to save to a terminal")
-            .hint("use --output FILE, or redirect standard output"));
     }
     let compress = if oci { !options.uncompressed } else { options.compress };
     Ok(SaveSettings { format: options.format, compress, tmp: context.roots.tmp.clone() })
@@ -101,8 +122,8 @@ fn choose(context: &Context, names: &[String], multi: bool) -> Result<Vec<Saving
     Ok(chosen)
 }
 
-fn into_stdout(write: impl FnOnce(&mut Sink<'_>) -> Result<()>) -> Result<()> {
-    let mut out = BufWriter::with_capacity(256 << 10, io::stdout().lock());
+fn into(out: impl Write, write: impl FnOnce(&mut Sink<'_>) -> Result<()>) -> Result<()> {
+    let mut out = BufWriter::with_capacity(256 << 10, out);
     write(&mut Sink::Tar(&mut out))?;
     out.flush().context("write the archive")
 }
