@@ -114,7 +114,7 @@ fn the_process_is_as_asked() {
             ("-w rel", "absolute"),
             ("--init-path /x", "built in"),
             ("--preserve-fds 7", "descriptor"),
-            ("--health-on-failure kill", "--health-on-failure"),
+            ("--health-on-failure bogus", "--health-on-failure"),
             ("--cidfile /no/such/dir/id", "/no/such/dir/id"),
             ("--pidfile /no/such/dir/pid", "/no/such/dir"),
             ("--stop-signal BOGUS", "BOGUS"),

@@ -10,10 +10,10 @@ pub(super) fn resolve(context: &Context<'_>, options: &CreateOptions, resolved: 
     let mut limits = Resources::default();
     memory(options, &mut limits)?;
     cpu(options, &mut limits)?;
-    block_io(options, &mut limits)?;
     if context.rootless() && !options.device_cgroup_rule.is_empty() {
         return Err(fail(Kind::Usage, "--device-cgroup-rule needs root"));
     }
+    block_io(options, &mut limits)?;
     limits.pids_limit = pids(context, options);
     let shm = options.shm_size.as_deref().unwrap_or(&context.defaults.shm_size);
     limits.shm_size = match parse::bytes("--shm-size", shm, false)? {
