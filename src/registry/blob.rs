@@ -236,7 +236,7 @@ impl Read for Blob {
 }
 
 /// `bytes 5-9/10`: first, last, and the total if it is told.
-fn content_range(header: &str) -> Option<(u64, u64, Option<u64>)> {
+pub(super) fn content_range(header: &str) -> Option<(u64, u64, Option<u64>)> {
     let (range, total) = header.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let total = if total == "*" { None } else { Some(total.parse().ok()?) };

@@ -26,6 +26,7 @@ pub mod policy;
 mod probe;
 mod proxy;
 mod push;
+mod range;
 pub mod reference;
 mod retry;
 mod search;

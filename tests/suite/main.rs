@@ -16,12 +16,17 @@
 mod kit;
 
 mod artifacts;
+mod build_context;
+mod build_copy;
 mod changes;
+mod chunked;
 mod cli;
 mod copy;
 mod crash;
 mod drivers;
+mod events;
 mod flags;
+mod health;
 mod hello;
 mod hostile;
 mod image_tree;

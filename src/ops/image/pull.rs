@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use super::fetch::{self, Wanted};
 use super::resume::Download;
-use super::{lists, load, trust};
+use super::{chunked, lists, load, trust};
 use crate::base::digest::Digest;
 use crate::base::error::{Context as _, Error, Explain, Kind, Result, bail, fail, is_not_found, render};
+use crate::event::{Event, Subject};
 use crate::image::archive::read::{check_types, pair};
 use crate::image::transport::Transport;
 use crate::image::{Config, Image, NewImage, embedded};
 use crate::layer::{self, Blob};
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::ops::progress::Progress;
 use crate::registry::{Client, ClientOptions, Credentials, FetchedImage, Platform, Reference, Registries};
 
@@ -265,7 +267,10 @@ fn remote(context: &Context, text: &str, options: &PullOptions, progress: &dyn P
     for candidate in candidates {
         progress.message(&format!("Trying to pull {candidate}..."));
         match pull_one(context, &client, &candidate, options, progress) {
-            Ok(pulled) => return Ok(pulled),
+            Ok(pulled) => {
+                events::tell(context, Event::now(Subject::Image, "pull", pulled.id.hex(), &pulled.name));
+                return Ok(pulled);
+            }
             Err(error) => failures.push((candidate, error)),
         }
     }
@@ -327,8 +332,11 @@ fn pull_one(
     check_types(&fetched.image)?;
     let config_bytes = configuration(context, client, name, &fetched)?;
     let config = Config::parse(&config_bytes)?;
-    let wanted =
-        wanted(client, name, context.layers()?, &fetched, pair(&config, fetched.image.layers.len())?);
+    let diff_ids = pair(&config, fetched.image.layers.len())?;
+    let store = context.layers()?;
+    let layers: Vec<_> = fetched.image.layers.iter().zip(diff_ids).collect();
+    let tables = chunked::fetch(store, client, name, &layers, progress);
+    let wanted = wanted(client, name, store, &fetched, diff_ids);
     // A name with a digest stays pinned to it; its tag said nothing.
     let own = name.digest.as_ref().map_or_else(|| name.clone(), |digest| name.with_digest(digest));
     let committed = fetch::commit(context, &wanted, progress, &|infos| {
@@ -341,6 +349,7 @@ fn pull_one(
             digests: vec![fetched.manifest.digest.clone(), fetched.top.digest.clone()],
         })
     })?;
+    chunked::remember(store, &tables);
     Ok(Pulled {
         id: committed.id,
         name: own.full(),
