@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::commit::{Committed, give_names};
 use super::list::List;
-use super::store::{Committed, Image, Record, Store, give_names};
+use super::record::{Image, Record};
+use super::store::Store;
 use super::{Names, VERSION};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Kind, Result, fail};

@@ -19,20 +19,24 @@
 //! removable, and of no consequence to the others. A name whose image is gone means nothing.
 
 pub mod archive;
+mod commit;
 pub mod config;
 pub mod embedded;
 pub mod list;
 pub mod lists;
 mod names;
+mod record;
 mod resolve;
 mod store;
 pub mod transport;
 
+pub use commit::{Committed, NewImage};
 pub use config::Config;
 pub use list::List;
 pub use lists::ListRecord;
 pub use names::Names;
-pub use store::{Committed, Damaged, Image, Listing, NewImage, Store};
+pub use record::Image;
+pub use store::{Damaged, Listing, Store};
 
 /// The version of `image.json` and `names.json`.
 pub const VERSION: u32 = 1;

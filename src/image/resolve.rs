@@ -1,7 +1,8 @@
 //! From what a user typed to one image of the store.
 
 use super::Names;
-use super::store::{Image, Store, repository_of};
+use super::record::{Image, repository_of};
+use super::store::Store;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Explain, Kind, Result, fail};
 use crate::base::id;

@@ -1,17 +1,14 @@
-//! The image store: committing, listing, naming and removing images. See the module's drawing.
+//! The image store: finding, listing, naming and removing images. See the module's drawing.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
-use super::lists::ListRecord;
+use super::commit::give_names;
+use super::record::{Image, Record};
 use super::{Config, Names, VERSION};
 use crate::base::digest::{Algorithm, Digest};
 use crate::base::error::{Context, Error, Kind, Result, bail, fail};
-use crate::base::fs::{self, Durability};
+use crate::base::fs;
 use crate::base::lock::Lock;
 use crate::layer::Staging;
 use crate::registry::Reference;
@@ -22,61 +19,6 @@ pub struct Store {
     root: PathBuf,
     /// Roots of other stores, which are read when this one does not have an image.
     additional: Vec<PathBuf>,
-}
-
-/// `image.json`: enough for every listing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) version: u32,
-    pub(super) manifest_digest: Digest,
-    pub(super) manifest_type: String,
-    pub(super) layers: Vec<Digest>,
-    pub(super) size: u64,
-    pub(super) created: Timestamp,
-    #[serde(default)]
-    pub(super) os: String,
-    #[serde(default)]
-    pub(super) architecture: String,
-    #[serde(default)]
-    pub(super) variant: String,
-    /// What makes it a list of images.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) list: Option<ListRecord>,
-}
-
-/// An image of the store.
-#[derive(Debug, Clone)]
-pub struct Image {
-    /// Digest of the configuration.
-    pub id: Digest,
-    /// Normalised references that mean it, in order: `docker.io/library/alpine:3.20`.
-    pub names: Vec<String>,
-    /// Its references by digest: `docker.io/library/alpine@sha256:…`.
-    pub digests: Vec<String>,
-    /// Digest of the manifest by which it was first had.
-    pub manifest_digest: Digest,
-    /// Media type of that manifest.
-    pub manifest_type: String,
-    /// Further digests (of indexes, of other manifests) by which it is known.
-    pub known_digests: Vec<Digest>,
-    /// Diff ids, lowest first.
-    pub layers: Vec<Digest>,
-    /// Unpacked bytes of all layers.
-    pub size: u64,
-    /// When it was built.
-    pub created: Timestamp,
-    /// `linux`
-    pub os: String,
-    /// `amd64`…
-    pub architecture: String,
-    /// `v8`…
-    pub variant: String,
-    /// It lies in an additional store, which is never changed.
-    pub read_only: bool,
-    /// The list of images that it is, if it is one.
-    pub list: Option<ListRecord>,
-    dir: PathBuf,
-    config: OnceLock<Config>,
 }
 
 /// An image whose record cannot be read.
@@ -95,122 +37,6 @@ pub struct Listing {
     pub images: Vec<Image>,
     /// Unreadable ones.
     pub damaged: Vec<Damaged>,
-}
-
-/// An image to be committed; its layers are in the layer store already.
-#[derive(Debug, Clone)]
-pub struct NewImage {
-    /// The configuration's exact bytes.
-    pub config: Vec<u8>,
-    /// The manifest's exact bytes.
-    pub manifest: Vec<u8>,
-    /// Its media type.
-    pub manifest_type: String,
-    /// Unpacked bytes of all layers.
-    pub size: u64,
-    /// References (with tag or digest) that shall mean it from now on.
-    pub names: Vec<Reference>,
-    /// Digests by which it was asked for, beside the manifest's own.
-    pub digests: Vec<Digest>,
-}
-
-/// What a commit did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Committed {
-    /// The image.
-    pub id: Digest,
-    /// It was not in the store before.
-    pub new: bool,
-    /// Names that meant another image until now, with that image.
-    pub moved: Vec<(String, Digest)>,
-}
-
-impl Image {
-    /// The configuration, read when first asked for.
-    pub fn config(&self) -> Result<&Config> {
-        if let Some(config) = self.config.get() {
-            return Ok(config);
-        }
-        let config = Config::parse(&self.config_bytes()?)?;
-        Ok(self.config.get_or_init(|| config))
-    }
-
-    /// The configuration's exact bytes; a list of images has none.
-    pub fn config_bytes(&self) -> Result<Vec<u8>> {
-        if self.is_list() {
-            return Err(fail(Kind::Failed, format!("`{}` is a list of images, not an image", self.id)));
-        }
-        fs::read_limited(&self.dir.join("config.json"), super::config::LIMIT)
-    }
-
-    /// The exact bytes of the manifest by which it was first had.
-    pub fn manifest_bytes(&self) -> Result<Vec<u8>> {
-        if let Some(list) = &self.list {
-            return Ok(list.text.clone().into_bytes());
-        }
-        fs::read_limited(&self.dir.join("manifest.json"), super::config::LIMIT)
-    }
-
-    /// The exact bytes of the manifest with this digest, if the image was had by it.
-    pub fn manifest_by(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
-        if *digest == self.manifest_digest {
-            return self.manifest_bytes().map(Some);
-        }
-        fs::read_optional(&self.dir.join(format!("manifest-{}.json", digest.hex())))
-    }
-
-    /// Whether a manifest or index digest means this image.
-    pub fn has_digest(&self, digest: &Digest) -> bool {
-        self.manifest_digest == *digest || self.known_digests.contains(digest)
-    }
-
-    /// Names with a tag, without those by digest.
-    pub fn tags(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str).filter(|name| !name.contains('@'))
-    }
-
-    fn assemble(id: Digest, dir: PathBuf, record: Record, names: Vec<String>, known: Vec<Digest>) -> Image {
-        let digests = repo_digests(&names, &record.manifest_digest, &known);
-        Image {
-            id,
-            names,
-            digests,
-            manifest_digest: record.manifest_digest,
-            manifest_type: record.manifest_type,
-            known_digests: known,
-            layers: record.layers,
-            size: record.size,
-            created: record.created,
-            os: record.os,
-            architecture: record.architecture,
-            variant: record.variant,
-            read_only: false,
-            list: record.list,
-            dir,
-            config: OnceLock::new(),
-        }
-    }
-}
-
-/// Every repository of the names with every digest of the image, as Podman lists them.
-fn repo_digests(names: &[String], own: &Digest, known: &[Digest]) -> Vec<String> {
-    let mut repositories: Vec<&str> = names.iter().map(|name| repository_of(name)).collect();
-    repositories.dedup();
-    let digests = || std::iter::once(own).chain(known.iter().filter(|digest| *digest != own));
-    let mut all: Vec<String> = repositories
-        .iter()
-        .flat_map(|repository| digests().map(move |digest| format!("{repository}@{digest}")))
-        .collect();
-    all.sort();
-    all.dedup();
-    all
-}
-
-/// A normalised reference without its tag and digest.
-pub(super) fn repository_of(name: &str) -> &str {
-    let name = name.split_once('@').map_or(name, |(name, _)| name);
-    let path = name.rfind('/').map_or(0, |slash| slash + 1);
-    name[path..].find(':').map_or(name, |colon| &name[..path + colon])
 }
 
 impl Store {
@@ -284,7 +110,9 @@ impl Store {
     fn image(&self, id: Digest, record: Record, names: Vec<String>, known: Vec<Digest>) -> Image {
         let dir = self.dir(&id);
         let read_only = !dir.starts_with(&self.root);
-        Image { read_only, ..Image::assemble(id, dir, record, names, known) }
+        let mut image = Image::assemble(id, dir, record, names, known);
+        image.read_only = read_only;
+        image
     }
 
     /// Whether an image is there, readable or not.
@@ -327,79 +155,6 @@ impl Store {
             ids.dedup();
         }
         Ok(ids)
-    }
-
-    /// Commits an image and its names. Whoever calls holds the store lock, shared, since before it last looked
-    /// whether the layers are there.
-    pub fn commit(&self, new: &NewImage) -> Result<Committed> {
-        let config = Config::parse(&new.config)?;
-        let id = Digest::of(&new.config);
-        let manifest_digest = Digest::of(&new.manifest);
-        // What is slow (fsync) happens before the lock, in vain if another process commits the same image first.
-        let staged = match self.read_record_in(&self.own_dir(&id), &id) {
-            Ok(_) => None,
-            Err(_) => Some(self.write_image(&config, &manifest_digest, new)?),
-        };
-        Names::update(&self.root, |names| {
-            let placed = staged.map_or(Ok(false), |staged| self.place(staged, &id))?;
-            self.keep_manifest(&id, &manifest_digest, &new.manifest)?;
-            for digest in std::iter::once(&manifest_digest).chain(&new.digests) {
-                names.add_digest(&id, digest);
-            }
-            Ok(Committed { id: id.clone(), new: placed, moved: give_names(names, &id, &new.names) })
-        })
-    }
-
-    /// Keeps a manifest by which an image is had, beside the one by which it was had first.
-    fn keep_manifest(&self, id: &Digest, digest: &Digest, bytes: &[u8]) -> Result<()> {
-        let path = self.dir(id).join(format!("manifest-{}.json", digest.hex()));
-        if self.read_record(id)?.manifest_digest == *digest || path.exists() {
-            return Ok(());
-        }
-        fs::replace(&path, bytes, 0o600, Durability::Durable)
-    }
-
-    /// Writes the directory in staging.
-    fn write_image(&self, config: &Config, manifest_digest: &Digest, new: &NewImage) -> Result<Staging> {
-        let record = Record {
-            version: VERSION,
-            manifest_digest: manifest_digest.clone(),
-            manifest_type: new.manifest_type.clone(),
-            layers: config.rootfs.diff_ids.clone(),
-            size: new.size,
-            created: config.created_at(),
-            os: config.os.clone(),
-            architecture: config.architecture.clone(),
-            variant: config.variant.clone(),
-            list: None,
-        };
-        let staging = self.staging()?;
-        let files: [(&str, &[u8]); 3] = [
-            ("config.json", &new.config),
-            ("manifest.json", &new.manifest),
-            ("image.json", &serde_json::to_vec(&record).context("encode image record")?),
-        ];
-        for (name, bytes) in files {
-            fs::write_new(&staging.path().join(name), bytes, 0o600, Durability::Durable)?;
-        }
-        fs::sync_dir(staging.path())?;
-        Ok(staging)
-    }
-
-    /// Renames a finished directory into place, under the lock of the names: of many who commit the same image at
-    /// once the first does it, the others use it. Tells whether it was this one.
-    fn place(&self, staged: Staging, id: &Digest) -> Result<bool> {
-        fs::create_dir_all(&self.images())?;
-        let target = self.own_dir(id);
-        if target.exists() {
-            if self.read_record_in(&target, id).is_ok() {
-                return staged.discard().map(|()| false);
-            }
-            self.take_away(id)?; // damaged: the new one replaces it
-        }
-        staged.commit(&target)?;
-        fs::sync_dir(&self.images())?;
-        Ok(true)
     }
 
     /// Lets references mean an image; a name that meant another one moves.
@@ -451,7 +206,7 @@ impl Store {
     }
 
     /// Makes a directory invisible by one rename, then deletes it.
-    fn take_away(&self, id: &Digest) -> Result<()> {
+    pub(super) fn take_away(&self, id: &Digest) -> Result<()> {
         fs::create_dir_all(&self.root.join("staging"))?;
         match Staging::take_away(&self.root, &self.own_dir(id)) {
             Ok(gone) => gone.discard(),
@@ -476,7 +231,7 @@ impl Store {
         self.read_record_in(&self.dir(id), id)
     }
 
-    fn read_record_in(&self, dir: &Path, id: &Digest) -> Result<Record> {
+    pub(super) fn read_record_in(&self, dir: &Path, id: &Digest) -> Result<Record> {
         let record: Record = fs::read_json(&dir.join("image.json"))?;
         if record.version > VERSION {
             bail!("image `{id}` was written by a newer dhow (version {})", record.version);
@@ -498,7 +253,7 @@ impl Store {
         others.into_iter().find(|dir| dir.exists()).unwrap_or(own)
     }
 
-    fn own_dir(&self, id: &Digest) -> PathBuf {
+    pub(super) fn own_dir(&self, id: &Digest) -> PathBuf {
         self.images().join(id.hex())
     }
 
@@ -522,23 +277,13 @@ fn id_of_dir(name: &str) -> Option<Digest> {
     format!("{prefix}:{name}").parse().ok()
 }
 
-/// Points names at an image; gives back those that pointed elsewhere.
-pub(super) fn give_names(all: &mut Names, id: &Digest, names: &[Reference]) -> Vec<(String, Digest)> {
-    let mut moved = Vec::new();
-    for name in names.iter().map(Reference::full) {
-        match all.names.insert(name.clone(), id.clone()) {
-            Some(before) if before != *id => moved.push((name, before)),
-            _ => {}
-        }
-    }
-    moved
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::error::kind_of;
+    use crate::base::fs::Durability;
     use crate::base::id;
+    use crate::image::NewImage;
 
     /// A store in a directory that goes away with it.
     struct Sandbox(PathBuf);

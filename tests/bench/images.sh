@@ -60,6 +60,7 @@ pull_row() { # TITLE NAME gzip|zstd LAYER...
         "${podman[@]}" rmi -f -i "$from" >/dev/null
     fi
     row "pull, $title, $form" "$(median 5 "${dhow[*]} rmi -f --ignore $from" "${dhow[@]}" pull -q "$from")" "${peers[@]}"
+    "${dhow[@]}" rmi -f "$from" >/dev/null # another form of the same layers shall find none of them
     rm -f "${@/%/.$form}"
 }
 peak() { # COMMAND...: peak memory in MiB
@@ -76,8 +77,11 @@ if { wanted pull || wanted push || wanted files; } && has docker-registry; then
 fi
 if wanted pull && has docker-registry; then
     pull_row "one layer of 150 MB" one gzip "$dir/one1.tar"
+    "${dhow[@]}" pull -q "$one" >/dev/null
     row "pull again, all present" "$(median 20 '' "${dhow[@]}" pull -q "$one")" \
         $(p && "${podman[@]}" pull -q --tls-verify=false "$one" >/dev/null && echo podman "$(median 5 '' "${podman[@]}" pull -q --tls-verify=false "$one")")
+    "${dhow[@]}" rmi -f "$one" >/dev/null
+    ! p || "${podman[@]}" rmi -f -i "$one" >/dev/null
     pull_row "one layer of 150 MB" one-zstd zstd "$dir/one1.tar"
     many=()
     for n in $(seq 30); do
@@ -87,16 +91,13 @@ if wanted pull && has docker-registry; then
     pull_row "30 layers, 24 MB" many gzip "${many[@]}"
     cut_layers "$dir/large" 1 500000000
     pull_row "one layer of 500 MB" large gzip "$dir/large1.tar"
-    "${dhow[@]}" rmi -f "127.0.0.1:$port/large" >/dev/null
     memory=$(peak "${dhow[@]}" pull -q "127.0.0.1:$port/large" | tail -1)
     echo "| peak memory of that pull | $memory MiB | - | - |"
     "${dhow[@]}" rmi -f "127.0.0.1:$port/large" >/dev/null
     rm "$dir/large1.tar"
     cut_layers "$dir/six" 6 117000000
     pull_row "six layers, 700 MB" six gzip "$dir"/six?.tar
-    "${dhow[@]}" rmi -f "127.0.0.1:$port/six" >/dev/null
     pull_row "six layers, 700 MB" six-zstd zstd "$dir"/six?.tar
-    "${dhow[@]}" rmi -f "127.0.0.1:$port/six-zstd" >/dev/null
     rm "$dir"/six?.tar
 fi
 
@@ -107,8 +108,6 @@ fresh() { # the image, and nothing else of it, in the stores of dhow and podman
     ! p || "${podman[@]}" load -q -i "$dir/fresh.tar" >/dev/null
 }
 if wanted push && has docker-registry; then
-    "${dhow[@]}" rmi -f --ignore "$one" "$one-zstd" >/dev/null
-    ! p || "${podman[@]}" rmi -f -i "$one" >/dev/null
     fresh
     registry_at 5058 "$dir/target"
     to=127.0.0.1:5058/fresh
