@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # make bench: medians side by side in one run with the peers that are installed (podman with crun, crun alone with a
 # ready bundle, bwrap). Prints a Markdown table; the last column is dhow / the first peer of the row.
-# BENCH=word runs only the rows whose name contains the word, BENCH_DHOW names another binary. Stores lie on $BENCH_DIR
+# BENCH=word runs only the rows whose name contains the word (run, exec, ps, images, at once, cat, pull, push, files,
+# commit), BENCH_DHOW names another binary. Stores lie on $BENCH_DIR
 # (default: a tmpfs in /dev/shm). BENCH_PODMAN_MAX (1000) limits the objects made for podman, which takes its time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,11 +31,11 @@ if has podman && [ -e $config ]; then
     sed "s/^\[containers\]/&\ndefault_ulimits = [\"nofile=$(ulimit -Hn):$(ulimit -Hn)\", \"nproc=4096:4096\"]/" $config >"$dir/containers.conf"
     export CONTAINERS_CONF=$dir/containers.conf
 fi
-registry=
+registries=
 cleanup() {
     "${dhow[@]}" rm -fa -t 0 >/dev/null 2>&1 || true
     [ ${#podman[@]} -eq 0 ] || "${podman[@]}" rm -fa -t 0 >/dev/null 2>&1 || true
-    [ -z "$registry" ] || kill "$registry" 2>/dev/null || true
+    [ -z "$registries" ] || kill $registries 2>/dev/null || true
     umount -l "$dir"/podman*/overlay 2>/dev/null || true
     rm -rf "$dir"
 }
@@ -73,7 +74,7 @@ median() { # RUNS PREPARE COMMAND...: median wall milliseconds
     local runs=$1 prepare=$2
     shift 2
     local options=(-N --warmup 1 --runs "$runs" --export-csv "$dir/out.csv")
-    [ -z "$prepare" ] || options+=(--prepare "$prepare")
+    [ -z "$prepare" ] || options+=(--prepare "bash -c $(printf '%q' "$prepare")")
     hyperfine "${options[@]}" "$(printf '%q ' "$@")" >/dev/null 2>"$dir/err" || { cat "$dir/err" >&2; echo nan; return; }
     awk -F, 'NR==2 {printf "%.2f", $(NF-4)*1000}' "$dir/out.csv"
 }
@@ -276,3 +277,5 @@ if wanted "build"; then
     peers=("the longest" 2000); p && peers+=("podman --jobs 3" "$(median 1 '' bash -c "$(theirs '--no-cache --jobs 3' stages)")")
     row "build, three stages of two seconds" "$(median 2 '' bash -c "$(ours '--no-cache --jobs 3' stages)")" "${peers[@]}"
 fi
+# shellcheck source=tests/bench/images.sh
+. tests/bench/images.sh

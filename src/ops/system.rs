@@ -6,9 +6,10 @@ use super::build;
 use super::container::rm;
 use super::context::Context;
 use super::image::{self, Filter, PruneOptions};
-use super::volumes;
+use super::{events, volumes};
 use crate::base::digest::Digest;
 use crate::base::error::{Collected, Result};
+use crate::event::{Event, Subject};
 use crate::layer::usage::size;
 
 /// One line of `system df`. Bytes as du(1) counts them; what is shared counts once.
@@ -139,5 +140,6 @@ pub fn prune(ops: &Context, options: &SystemPrune) -> Result<Pruned> {
     }
     ops.layers()?.sweep()?;
     errors.finish()?;
+    events::tell(ops, Event::now(Subject::System, "prune", "", ""));
     Ok(pruned)
 }

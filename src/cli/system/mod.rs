@@ -14,6 +14,8 @@ use crate::base::error::Result;
 pub enum SystemCommand {
     /// Show what the store takes on disk
     Df(df::DfArgs),
+    /// Show what happens to containers, images and volumes
+    Events(super::events::EventsArgs),
     /// Show facts about this host and the store
     Info(super::info::InfoArgs),
     /// Remove what nothing needs
@@ -25,6 +27,7 @@ impl SystemCommand {
     pub fn run(self, session: &Session) -> Result<()> {
         match self {
             SystemCommand::Df(args) => args.run(session),
+            SystemCommand::Events(args) => args.run(session),
             SystemCommand::Info(args) => args.run(session),
             SystemCommand::Prune(args) => args.run(session),
         }

@@ -13,6 +13,7 @@ use crate::image::config::{Config, History};
 use crate::image::{Committed, NewImage};
 use crate::layer::{LayerInfo, codec};
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::registry::manifest::{DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST};
 use crate::registry::{Platform, Reference};
 
@@ -114,5 +115,7 @@ pub fn import(
     let _lock = layers.lock_shared()?;
     let (_, mut tar) = codec::decoder_any(archive)?;
     let layer = layers.unpack_new(&mut tar, &|_| {}).context("unpack the archive")?;
-    commit(context, config, &layer, about).map(|committed| committed.id)
+    let id = commit(context, config, &layer, about)?.id;
+    events::image(context, &context.images().get(&id)?, None, "import");
+    Ok(id)
 }

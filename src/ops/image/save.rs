@@ -12,6 +12,7 @@ use crate::base::{fs, id};
 use crate::image::archive::Format;
 use crate::image::archive::save::{SaveSettings, Saving, Sink, save as write};
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::ops::progress::Progress;
 
 /// What `save` was asked for.
@@ -52,6 +53,7 @@ pub fn save(
         Some(path) => into_file(path, |sink| write(&images, layers, &settings, sink, &advance).map(drop))?,
         None => into_stdout(|sink| write(&images, layers, &settings, sink, &advance).map(drop))?,
     }
+    images.iter().for_each(|saved| events::image(context, &saved.image, None, "save"));
     Ok(ids)
 }
 
