@@ -5,32 +5,40 @@ DESTDIR ?=
 TARGET  := x86_64-unknown-linux-musl
 BINARY  := target/$(TARGET)/release/dhow
 CARGO   ?= cargo
+RUSTC   ?= rustc
 
-.PHONY: all build demo test bench docs lint audit fuzz install uninstall clean
+.PHONY: all target build demo test bench docs lint audit fuzz install uninstall clean
 
 all: build
 
 # At a fixed address: nothing is relocated at each start (docs/adr/003-fixed-address.md).
 build: export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS = -C relocation-model=static
-build: ## the static release binary
+build: target ## the static release binary
 	$(CARGO) build --release --locked
 	@echo "$(BINARY)"
 
-demo: ## shows a container from the embedded image, then one from a registry, both without root
+# A toolchain of rustup may lack the target, which shows as `can't find crate for core` (E0463).
+target:
+	@if [ ! -d "$$($(RUSTC) --print sysroot)/lib/rustlib/$(TARGET)/lib" ]; then \
+		if command -v rustup >/dev/null; then rustup target add $(TARGET); \
+		else echo "this Rust has no standard library for $(TARGET): install rustup (https://rustup.rs), or the target's package" >&2; \
+		exit 1; fi; fi
+
+demo: target ## shows a container from the embedded image, then one from a registry, both without root
 	tests/demo.sh
 
-test: ## all tests, rootless and as root
+test: target ## all tests, rootless and as root
 	tests/run.sh
 
 bench: build ## side by side with the peers that are installed
 	tests/bench.sh
 
-docs: ## man pages and completions, from the command line's own definition
+docs: target ## man pages and completions, from the command line's own definition
 	$(CARGO) build --quiet --locked
 	rm -f man/dhow*.1
 	target/$(TARGET)/debug/dhow docs .
 
-lint: ## format, lints, and licences and bans where cargo-deny is installed
+lint: target ## format, lints, and licences and bans where cargo-deny is installed
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --offline check bans licenses sources; \

@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 8] = [
     &["base"],
     &["sys"],
     &["layer", "registry", "runtime"],
-    &["container", "dockerfile", "image", "volume"],
+    &["container", "dockerfile", "event", "image", "volume"],
     &["ops"],
     &["ui"],
     &["cli"],

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # make bench: medians side by side in one run with the peers that are installed (podman with crun, crun alone with a
 # ready bundle, bwrap). Prints a Markdown table; the last column is dhow / the first peer of the row.
-# BENCH=word runs only the rows whose name contains the word, BENCH_DHOW names another binary. Stores lie on $BENCH_DIR
+# BENCH=word runs only the rows whose name contains the word (run, exec, ps, images, at once, cat, pull, push, files,
+# commit), BENCH_DHOW names another binary. Stores lie on $BENCH_DIR
 # (default: a tmpfs in /dev/shm). BENCH_PODMAN_MAX (1000) limits the objects made for podman, which takes its time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,11 +31,11 @@ if has podman && [ -e $config ]; then
     sed "s/^\[containers\]/&\ndefault_ulimits = [\"nofile=$(ulimit -Hn):$(ulimit -Hn)\", \"nproc=4096:4096\"]/" $config >"$dir/containers.conf"
     export CONTAINERS_CONF=$dir/containers.conf
 fi
-registry=
+registries=
 cleanup() {
     "${dhow[@]}" rm -fa -t 0 >/dev/null 2>&1 || true
     [ ${#podman[@]} -eq 0 ] || "${podman[@]}" rm -fa -t 0 >/dev/null 2>&1 || true
-    [ -z "$registry" ] || kill "$registry" 2>/dev/null || true
+    [ -z "$registries" ] || kill $registries 2>/dev/null || true
     umount -l "$dir"/podman*/overlay 2>/dev/null || true
     rm -rf "$dir"
 }
@@ -73,7 +74,7 @@ median() { # RUNS PREPARE COMMAND...: median wall milliseconds
     local runs=$1 prepare=$2
     shift 2
     local options=(-N --warmup 1 --runs "$runs" --export-csv "$dir/out.csv")
-    [ -z "$prepare" ] || options+=(--prepare "$prepare")
+    [ -z "$prepare" ] || options+=(--prepare "bash -c $(printf '%q' "$prepare")")
     hyperfine "${options[@]}" "$(printf '%q ' "$@")" >/dev/null 2>"$dir/err" || { cat "$dir/err" >&2; echo nan; return; }
     awk -F, 'NR==2 {printf "%.2f", $(NF-4)*1000}' "$dir/out.csv"
 }
@@ -198,53 +199,5 @@ if wanted "cat"; then
     p && peers+=(podman "$(speed "${podman[@]}" run -i --rm --network none bench cat)")
     row "run -i --rm IMG cat, MB/s (more is better)" "$(speed "${dhow[@]}" run -i --rm --network none bench cat)" "${peers[@]}"
 fi
-if wanted "pull" && has docker-registry; then
-    port=5057
-    printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s", secret: x}\n' "$dir/registry" "$port" >"$dir/registry.yml"
-    docker-registry serve "$dir/registry.yml" >/dev/null 2>&1 &
-    registry=$!
-    sleep 1
-    base=http://127.0.0.1:$port/v2
-    put() {
-        local location
-        location=$(curl -fsS -X POST -D - -o /dev/null "$base/$1/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
-        curl -fsS -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$2" "$location&digest=sha256:$(sha256sum "$2" | cut -d' ' -f1)"
-    }
-    image() { # NAME LAYER...: gzipped layers into the registry
-        local name=$1 ids='' layers='' file; shift
-        for file in "$@"; do
-            gzip -6 -kf "$file"
-            put "$name" "$file.gz"
-            ids="$ids${ids:+,}\"sha256:$(sha256sum "$file" | cut -d' ' -f1)\""
-            layers="$layers${layers:+,}{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+gzip\",\"digest\":\"sha256:$(sha256sum "$file.gz" | cut -d' ' -f1)\",\"size\":$(stat -c %s "$file.gz")}"
-        done
-        printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[%s]}}' "$ids" >"$dir/c.json"
-        put "$name" "$dir/c.json"
-        printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%d},"layers":[%s]}' \
-            "$(sha256sum "$dir/c.json" | cut -d' ' -f1)" "$(stat -c %s "$dir/c.json")" "$layers" >"$dir/m.json"
-        curl -fsS -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary "@$dir/m.json" "$base/$name/manifests/latest"
-    }
-    tar -C / --sort=name -cf - usr/lib/x86_64-linux-gnu usr/bin 2>/dev/null | head -c 150000000 >"$dir/cut.tar" || true
-    mkdir "$dir/one" && tar -C "$dir/one" -xf "$dir/cut.tar" 2>/dev/null || true
-    tar -C "$dir/one" --sort=name -cf "$dir/one.tar" . && rm -rf "$dir/one" "$dir/cut.tar"
-    image one "$dir/one.tar"
-    many=()
-    for n in $(seq 30); do
-        mkdir -p "$dir/l/d$n" && head -c 800000 /dev/urandom | split -b 20000 - "$dir/l/d$n/f" && tar -C "$dir/l" -cf "$dir/l$n.tar" "d$n" && rm -rf "$dir/l"
-        many+=("$dir/l$n.tar")
-    done
-    image many "${many[@]}"
-    inflate='gzip -d'; has igzip && inflate='igzip -d'
-    for what in one many; do
-        layers=$(ls "$dir"/$([ $what = one ] && echo one || echo 'l*').tar.gz)
-        script="rm -rf $dir/x && mkdir $dir/x"
-        for layer in $layers; do
-            digest=$(sha256sum "$layer" | cut -d' ' -f1)
-            script="$script && curl -fsS $base/$what/blobs/sha256:$digest | $inflate | tar -C $dir/x -x"
-        done
-        peers=("curl, ${inflate%% *} and tar" "$(median 5 '' bash -c "$script")")
-        p && peers+=(podman "$(median 3 "${podman[*]} rmi -f -i 127.0.0.1:$port/$what" "${podman[@]}" pull -q --tls-verify=false "127.0.0.1:$port/$what")")
-        row "pull, $([ $what = one ] && echo 'one layer of 150 MB' || echo '30 layers, 24 MB')" \
-            "$(median 5 "${dhow[*]} rmi -f --ignore 127.0.0.1:$port/$what" "${dhow[@]}" pull -q "127.0.0.1:$port/$what")" "${peers[@]}"
-    done
-fi
+# shellcheck source=tests/bench/images.sh
+. tests/bench/images.sh

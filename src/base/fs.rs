@@ -43,35 +43,33 @@ const RECORD: usize = 4096;
 
 /// Reads a whole file, without asking for its size first: listings read a thousand of them.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let mut file = open(path)?;
-    let mut read = || {
-        let mut start = [0; RECORD];
-        let mut filled = 0;
-        while filled < RECORD {
-            match file.read(&mut start[filled..]) {
-                Ok(0) => return Ok(start[..filled].to_vec()),
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let mut bytes = start.to_vec();
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    read().with_context(|| format!("read `{}`", path.display()))
+    read_all(open(path)?).with_context(|| format!("read `{}`", path.display()))
 }
 
 /// Reads a whole file of at most `limit` bytes; a larger one is an error.
 pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path)?
-        .take(limit + 1)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("read `{}`", path.display()))?;
+    let file = open(path)?.take(limit + 1);
+    let bytes = read_all(file).with_context(|| format!("read `{}`", path.display()))?;
     if bytes.len() as u64 > limit {
         bail!("read `{}`: larger than the limit of {limit} bytes", path.display());
     }
+    Ok(bytes)
+}
+
+fn read_all(mut file: impl Read) -> io::Result<Vec<u8>> {
+    let mut start = [0; RECORD];
+    let mut filled = 0;
+    while filled < RECORD {
+        match file.read(&mut start[filled..]) {
+            Ok(0) => return Ok(start[..filled].to_vec()),
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut bytes = Vec::with_capacity(4 * RECORD);
+    bytes.extend_from_slice(&start);
+    file.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -7,8 +7,11 @@ use serde::{Serialize, Serializer};
 
 use crate::base::{time, units};
 
-/// `5 minutes ago`.
+/// `5 minutes ago`; `N/A`, as Docker has it, for a date that nobody gave.
 pub fn ago(when: Timestamp) -> String {
+    if when == Timestamp::UNIX_EPOCH {
+        return "N/A".into();
+    }
     format!("{} ago", time::human(time::since(when, time::now())))
 }
 

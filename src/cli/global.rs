@@ -68,7 +68,7 @@ impl Global {
         check_runtime(self.runtime.as_deref())?;
         if self.events_backend.as_deref() == Some("journald") {
             return Err(
-                fail(Kind::Usage, "events cannot go to the journal yet").hint("use `--events-backend none`")
+                fail(Kind::Usage, "events cannot go to the journal yet").hint("use `--events-backend file`")
             );
         }
         if let Some(option) = self.storage_opt.iter().find(|option| additional_store(option).is_none()) {

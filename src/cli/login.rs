@@ -56,6 +56,7 @@ impl LoginArgs {
         let options = LoginOptions {
             registry: self.registry.clone(),
             authfile: session.authfile(self.compat_auth_file.clone().or_else(|| self.authfile.clone())),
+            docker: self.compat_auth_file.is_some(),
             cert_dir: self.cert_dir.clone(),
             tls_verify: self.tls_verify,
         };
@@ -65,13 +66,31 @@ impl LoginArgs {
                 user.ok_or_else(|| fail(Kind::Failed, format!("not logged into `{}`", options.key())))?;
             return session.out.line(&user);
         }
+        if self.is_known(session, &options)? {
+            return Ok(());
+        }
         let credentials = self.credentials(&options)?;
-        login(&options, &credentials)?;
-        if self.verbose {
-            let path = crate::registry::auth::writable(options.authfile.as_deref())?;
+        if let (Some(path), true) = (login(&options, &credentials)?, self.verbose) {
             printer::talk(&format!("Used: {}", path.display()));
         }
         session.out.line("Login Succeeded!")
+    }
+
+    /// Without a word about who logs in, credentials that are kept already will do if the registry still takes them.
+    fn is_known(&self, session: &Session, options: &LoginOptions) -> Result<bool> {
+        if self.username.is_some() || self.password.is_some() || self.password_stdin {
+            return Ok(false);
+        }
+        let Some(known) = options.known_user()?.and(options.known()?) else { return Ok(false) };
+        session.out.line(&format!("Authenticating with existing credentials for {}", options.key()))?;
+        if options.check(&known).is_err() {
+            printer::talk("Existing credentials are invalid, please enter valid username and password");
+            return Ok(false);
+        }
+        session
+            .out
+            .line(&format!("Existing credentials are valid. Already logged in to {}", options.key()))?;
+        Ok(true)
     }
 
     /// What was typed, the rest by asking.

@@ -10,8 +10,10 @@ pub mod complete;
 pub mod container;
 pub mod diff;
 pub mod docs;
+pub mod events;
 pub mod format;
 pub mod global;
+pub mod healthcheck;
 pub mod image;
 pub mod info;
 pub mod inspect;
@@ -82,10 +84,15 @@ enum Command {
     Commit(container::commit::CommitArgs),
     /// Show what was changed in a file system
     Diff(diff::DiffArgs),
+    /// Show what happens to containers, images and volumes
+    Events(events::EventsArgs),
     /// Write a container's file system as a tar archive
     Export(container::export::ExportArgs),
     /// Run another command in a running container
     Exec(container::exec::ExecArgs),
+    /// Commands about health checks
+    #[command(subcommand)]
+    Healthcheck(healthcheck::HealthcheckCommand),
     /// Show how an image came about
     History(image::history::HistoryArgs),
     /// Commands about images
@@ -181,8 +188,10 @@ impl Command {
             Command::Create(args) => args.run(session),
             Command::Commit(args) => args.run(session),
             Command::Diff(args) => args.run(session),
+            Command::Events(args) => args.run(session),
             Command::Export(args) => args.run(session),
             Command::Exec(args) => args.run(session),
+            Command::Healthcheck(command) => command.run(session),
             Command::History(args) => args.run(session),
             Command::Image(command) => command.run(session),
             Command::Images(args) => args.run(session),

@@ -33,9 +33,6 @@ impl Session {
         session.debug(|| {
             format!("root {}, run root {}", session.roots.root.display(), session.roots.run.display())
         });
-        if session.global.events_backend.as_deref() == Some("file") {
-            session.warn("no events are kept yet: `--events-backend none` is what holds");
-        }
         Ok(session)
     }
 
@@ -57,6 +54,7 @@ impl Session {
             let options = GlobalOptions {
                 storage_driver: self.global.storage_driver.clone(),
                 cgroup_manager: self.global.cgroup_manager.clone(),
+                events_backend: self.global.events_backend.clone(),
             };
             Context::new(self.roots.clone(), options)
         }))

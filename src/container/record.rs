@@ -360,8 +360,64 @@ pub struct HealthCheck {
     pub timeout: u64,
     /// Nanoseconds in which failures do not count.
     pub start_period: u64,
+    /// Nanoseconds between checks within the start period; 0 for the same as later.
+    pub start_interval: u64,
     /// Failures in a row that make it unhealthy.
     pub retries: u32,
+    /// `--health-startup-cmd`: what must pass before the check proper begins.
+    pub startup: Option<StartupCheck>,
+    /// `--health-on-failure`
+    pub on_failure: OnFailure,
+    /// `--health-log-destination`
+    pub log: HealthLogTo,
+    /// `--health-max-log-count`; `None` is five, 0 all.
+    pub log_count: Option<u32>,
+    /// `--health-max-log-size`, bytes of a check's output; `None` is five hundred, 0 all.
+    pub log_size: Option<u32>,
+}
+
+/// A check that a container must pass once before the other one begins.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StartupCheck {
+    /// As [`HealthCheck::test`].
+    pub test: Vec<String>,
+    /// Nanoseconds between checks.
+    pub interval: u64,
+    /// Nanoseconds that a check may take.
+    pub timeout: u64,
+    /// Failures after which the container is restarted; 0 never.
+    pub retries: u32,
+    /// Successes in a row that are enough; 0 is one.
+    pub successes: u32,
+}
+
+/// What an unhealthy container comes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// It goes on.
+    #[default]
+    None,
+    /// It is killed.
+    Kill,
+    /// It is stopped and started again.
+    Restart,
+    /// It is stopped.
+    Stop,
+}
+
+/// Where the outcome of checks is kept besides the run directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HealthLogTo {
+    /// Nowhere else.
+    #[default]
+    Local,
+    /// With the events.
+    Events,
+    /// In a file of this directory.
+    Directory(PathBuf),
 }
 
 impl Default for Config {

@@ -95,6 +95,13 @@ impl Store {
     ) -> Result<Digest> {
         Names::update(self.root(), |all| {
             let known = self.read_record(id)?;
+            if !self.dir(id).starts_with(self.root()) {
+                let message = format!(
+                    "list `{}` is in an additional store, which is never changed",
+                    id::short(id.hex())
+                );
+                return Err(fail(Kind::Failed, message));
+            }
             let created = known.created;
             let mut list = known.list.ok_or_else(|| fail(Kind::Failed, not_a_list(id)))?;
             change(&mut list)?;

@@ -160,11 +160,10 @@ impl Walk {
             Some(old) if is_dir || self.whole => !self.same(old, &stat),
             Some(_) => true,
         };
-        let at = self.changes.len();
         let inside = is_dir && self.inside(dir, &path, name, &deeper)?;
         if differs || inside {
             let kind = if before.is_some() { ChangeKind::Changed } else { ChangeKind::Added };
-            self.changes.insert(at, Change { kind, path, only_inside: !differs });
+            self.changes.push(Change { kind, path, only_inside: !differs }); // changes() sorts
         }
         Ok(differs || inside)
     }

@@ -8,6 +8,7 @@
 //!   driver can read without the layers; a changed file is copied whole anyway, only chown of large files would gain;
 //! - `volatile` only where the caller says that the container ends with its upper directory (`--rm`, builds).
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -217,7 +218,8 @@ impl Store {
         upper: Option<(&Path, &Path)>,
         request: &MountRequest<'_>,
     ) -> Result<OwnedFd> {
-        if let (None, [only]) = (upper, lowers) {
+        let lowers = &each_once(lowers);
+        if let (None, [only]) = (upper, lowers.as_slice()) {
             return bind(only, true);
         }
         let attr = if request.read_only { RDONLY } else { 0 };
@@ -307,6 +309,13 @@ impl Store {
         file::chmod_at(rustix::fs::CWD, &path, 0o755)?;
         Ok(path)
     }
+}
+
+/// Trees (topmost first) without repetitions, which overlayfs refuses (empty layers are all the same one). What a tree
+/// shows further down it shows on top as well.
+fn each_once(trees: &[PathBuf]) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    trees.iter().filter(|tree| seen.insert(*tree)).cloned().collect()
 }
 
 /// Gives a container's tree the mode and the owner that its layers give to the root directory.

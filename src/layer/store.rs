@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::partial;
 use super::staging::{self, ObjectLock, Staging};
 use super::{Blob, LayerInfo, exact, usage};
 use crate::base::digest::{Counted, Digest};
@@ -255,9 +256,10 @@ impl Store {
         Ok(freed)
     }
 
-    /// Deletes what crashed commands left half-made; says how many things.
+    /// Deletes what crashed commands left half-made, and beginnings of blobs that nobody went on with; says how many
+    /// things.
     pub fn sweep(&self) -> Result<usize> {
-        staging::sweep(&self.root)
+        Ok(staging::sweep(&self.root)? + partial::sweep(&self.root)?)
     }
 
     /// Writes the exact archive of a layer; fails if its digest is no more the diff id.
@@ -283,7 +285,7 @@ impl Store {
 
 /// Makes the directories of an empty store.
 fn create(root: &Path) -> Result<Format> {
-    for dir in ["layers/blobs", "staging"] {
+    for dir in ["layers/blobs", "partial", "staging"] {
         fs::create_dir_all(&root.join(dir))?;
     }
     let format = Format { version: FORMAT, driver: None };

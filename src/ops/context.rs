@@ -2,10 +2,11 @@
 
 use std::cell::OnceCell;
 
+use crate::base::config::Containers;
 use crate::base::error::Result;
 use crate::base::roots::Roots;
 use crate::sys::userns;
-use crate::{container, image, layer, volume};
+use crate::{container, event, image, layer, volume};
 
 /// Global options that decide how stores are opened.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +15,8 @@ pub struct GlobalOptions {
     pub storage_driver: Option<String>,
     /// `--cgroup-manager`, as typed or configured.
     pub cgroup_manager: Option<String>,
+    /// `--events-backend`, as typed; the configuration is asked otherwise.
+    pub events_backend: Option<String>,
 }
 
 /// The stores of one command.
@@ -28,6 +31,7 @@ pub struct Context {
     containers: OnceCell<container::Store>,
     layers: OnceCell<layer::Store>,
     stage: OnceCell<userns::Stage>,
+    events: OnceCell<Option<event::Store>>,
 }
 
 impl Context {
@@ -43,6 +47,7 @@ impl Context {
             containers: OnceCell::new(),
             layers: OnceCell::new(),
             stage: OnceCell::new(),
+            events: OnceCell::new(),
         }
     }
 
@@ -65,11 +70,28 @@ impl Context {
         &self.volumes
     }
 
+    /// The log of events; `None` where none is kept. Decided with the first event.
+    pub fn events(&self) -> Option<&event::Store> {
+        let decide = || {
+            let configured = || Containers::load(self.roots.rootless).ok()?.engine.events_logger;
+            let backend = self.options.events_backend.clone().or_else(configured);
+            // A configuration that wants the journal is Podman's; the file is where dhow's events are.
+            (backend.as_deref() != Some("none")).then(|| event::Store::open(&self.roots.root))
+        };
+        self.events.get_or_init(decide).as_ref()
+    }
+
+    /// Whether the kernel grants file systems only what an unprivileged user namespace may have: rootless, and for
+    /// root inside of an unprivileged container.
+    pub fn restricted(&self) -> bool {
+        self.roots.rootless || userns::restricted()
+    }
+
     /// The layers.
     pub fn layers(&self) -> Result<&layer::Store> {
         if self.layers.get().is_none() {
             let driver = self.options.storage_driver.as_deref().map(str::parse).transpose()?;
-            let rootless = self.roots.rootless || userns::restricted();
+            let rootless = self.restricted();
             let options = layer::Options { driver, rootless };
             let store = layer::Store::open(&self.roots.root, options)?;
             let store = store.with_additional(&self.roots.additional);
@@ -107,6 +129,7 @@ impl Context {
     /// A context of the same roots and options that has opened nothing: for a process that was forked.
     pub fn again(&self) -> Context {
         let again = Context::new(self.roots.clone(), self.options.clone());
+        let _ = again.events.set(self.events().cloned()); // empty until now
         if let Some(stage) = self.stage.get() {
             let _ = again.stage.set(stage.clone()); // empty until now
         }

@@ -2,6 +2,7 @@
 
 mod context;
 mod env;
+mod health;
 mod host;
 mod life;
 mod mounts;

@@ -6,6 +6,7 @@ pub mod context;
 pub mod create;
 pub mod diff;
 pub mod etc;
+pub mod events;
 pub mod image;
 pub mod info;
 pub mod login;

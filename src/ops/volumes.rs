@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::context::Context as Ops;
+use super::events;
 use crate::base::error::{Collected, Context, Explain, Kind, Result, fail, is_not_found};
 use crate::base::time::{self, parse_when};
 use crate::base::{fs, id};
@@ -42,7 +43,10 @@ pub fn create(ops: &Ops, wanted: &CreateVolume) -> Result<String> {
         Err(_) if wanted.ignore && store.exists(&name) => Ok(name),
         Err(error) if store.exists(&name) => Err(error.hint("use `--ignore` if that is fine")),
         Err(error) => Err(error),
-        Ok(()) => Ok(name),
+        Ok(()) => {
+            events::volume(ops, &name, "create");
+            Ok(name)
+        }
     }
 }
 
@@ -69,7 +73,11 @@ pub fn ensure(ops: &Ops, name: &str, anonymous: bool) -> Result<()> {
     }
     match store.create(&Volume { anonymous, ..Volume::new(name) }) {
         Err(_) if store.exists(name) => Ok(()), // somebody else was quicker
-        other => other,
+        Err(error) => Err(error),
+        Ok(()) => {
+            events::volume(ops, name, "create");
+            Ok(())
+        }
     }
 }
 
@@ -103,7 +111,11 @@ pub fn users(ops: &Ops) -> Result<HashMap<String, Vec<String>>> {
 pub fn remove_unused(ops: &Ops, name: &str) -> Result<u64> {
     match ops.volumes().remove(name) {
         Err(error) if is_not_found(&error) => Ok(0),
-        other => other,
+        Err(error) => Err(error),
+        Ok(freed) => {
+            events::volume(ops, name, "remove");
+            Ok(freed)
+        }
     }
 }
 
@@ -175,6 +187,7 @@ pub fn remove(ops: &Ops, name: &str, force: bool) -> Result<(String, u64)> {
         freed += super::container::rm::remove_one(ops, containers, container, &options)?;
     }
     freed += store.remove(&name)?;
+    events::volume(ops, &name, "remove");
     Ok((name, freed))
 }
 
@@ -195,6 +208,7 @@ pub fn prune(ops: &Ops, filters: &[String], all: bool) -> Result<Pruned> {
     let mut errors = Collected::default();
     for one in listed.into_iter().filter(|one| one.users.is_empty() && (all || one.volume.anonymous)) {
         if let Some(freed) = errors.note(ops.volumes().remove(&one.volume.name)) {
+            events::volume(ops, &one.volume.name, "remove");
             pruned.freed += freed;
             pruned.names.push(one.volume.name);
         }

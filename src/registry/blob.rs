@@ -2,17 +2,19 @@
 
 use std::io::{self, Read};
 
-use ureq::BodyReader;
 use ureq::http::Method;
 
 use super::client::{Client, Session};
 use super::failure;
 use super::reference::Reference;
 use super::retry::Tries;
-use super::transport::{Request, Response};
+use super::transport::{AnswerBody, Request, Response};
 use super::url::escape;
 use crate::base::digest::{Digest, Hasher};
 use crate::base::error::{Context, Error, Result, bail, render};
+
+/// What a connection must bring to count as progress.
+const PROGRESS: u64 = 128 << 10;
 
 /// A blob being read. The last read (the one that returns 0) succeeds only if size and digest are right.
 pub struct Blob {
@@ -21,8 +23,12 @@ pub struct Blob {
     size: u64,
     offset: u64,
     hasher: Option<Hasher>,
-    body: Option<BodyReader<'static>>,
+    body: Option<AnswerBody>,
     tries: Tries,
+    /// Where the latest connection began.
+    joined: u64,
+    /// The server answered a range wrongly: it is asked for the whole from now on.
+    rangeless: bool,
 }
 
 impl Client {
@@ -52,6 +58,8 @@ impl Client {
                 hasher: Some(hasher.clone()),
                 body: None,
                 tries: session.policy().begin(),
+                joined: offset,
+                rangeless: false,
             };
             // With all bytes at hand there is nothing to ask for; the digest is still checked.
             if offset == 0 || offset < size {
@@ -80,21 +88,40 @@ impl Blob {
         self.offset
     }
 
-    /// Asks for what is still missing.
+    /// Asks for what is still missing; a server that cannot give just that is asked for all.
     fn connect(&mut self) -> Result<()> {
-        let url = self.session.repository_url(&format!("blobs/{}", escape(self.digest.as_str())));
-        let from = self.offset;
-        let make = || {
-            let request = Request::new(Method::GET, url.clone());
-            if from == 0 { request } else { request.header("range", format!("bytes={from}-")) }
-        };
-        let response = self.session.send(make, &self.session.pull_scope())?;
-        match response.status {
+        let response = self.ask()?;
+        let (status, host) = (response.status, response.url.authority.clone());
+        match status {
             200 => self.begin_whole(response),
-            206 if from > 0 => self.begin_rest(response),
-            206 => bail!("`{}` sends a part where the whole was asked for", response.url.authority),
+            206 if self.asks_range() && self.is_rest(&response) => {
+                self.body = Some(response.into_reader());
+                Ok(())
+            }
+            206 | 416 if self.asks_range() => {
+                self.rangeless = true;
+                self.connect()
+            }
+            206 => bail!("`{host}` sends a part where the whole was asked for"),
             _ => Err(self.session.refused(response)),
         }
+    }
+
+    fn asks_range(&self) -> bool {
+        self.offset > 0 && !self.rangeless
+    }
+
+    fn ask(&self) -> Result<Response> {
+        let url = self.session.repository_url(&format!("blobs/{}", escape(self.digest.as_str())));
+        let range = self.asks_range().then(|| format!("bytes={}-", self.offset));
+        let make = || {
+            let request = Request::new(Method::GET, url.clone());
+            match &range {
+                None => request,
+                Some(range) => request.header("range", range.clone()),
+            }
+        };
+        self.session.send(make, &self.session.pull_scope())
     }
 
     /// The server sends all: what is at hand already is read again and thrown away.
@@ -110,21 +137,16 @@ impl Blob {
         Ok(())
     }
 
-    /// The server sends the rest: it must be the rest that was asked for.
-    fn begin_rest(&mut self, response: Response) -> Result<()> {
-        let range = response.header("content-range").unwrap_or_default().to_owned();
-        let right = content_range(&range).is_some_and(|(first, last, total)| {
-            first == self.offset
-                && last.checked_add(1) == Some(self.size)
-                && total.is_none_or(|total| total == self.size)
-        });
-        if !right {
-            let (host, from) = (&response.url.authority, self.offset);
-            bail!("`{host}` sends range `{}` where `bytes {from}-` was asked for", range.escape_default());
-        }
-        self.check_length(response.content_length(), self.size - self.offset)?;
-        self.body = Some(response.into_reader());
-        Ok(())
+    /// Whether an answer is the rest that was asked for.
+    fn is_rest(&self, response: &Response) -> bool {
+        let range = response.header("content-range").and_then(content_range);
+        let length = response.content_length().is_none_or(|length| length == self.size - self.offset);
+        length
+            && range.is_some_and(|(first, last, total)| {
+                first == self.offset
+                    && last.checked_add(1) == Some(self.size)
+                    && total.is_none_or(|total| total == self.size)
+            })
     }
 
     fn check_length(&self, stated: Option<u64>, expected: u64) -> Result<()> {
@@ -136,9 +158,14 @@ impl Blob {
         }
     }
 
-    /// The stream broke: connects again as long as tries are left.
+    /// The stream broke: connects again as long as tries are left. A connection that brought something gives new ones; one
+    /// that only drips does not.
     fn reconnect(&mut self, cause: Error) -> Result<()> {
         self.body = None;
+        if self.offset - self.joined >= PROGRESS {
+            self.tries.reset();
+        }
+        self.joined = self.offset;
         if !self.tries.wait(None) {
             return Err(cause);
         }
@@ -191,7 +218,6 @@ impl Blob {
             hasher.update(bytes);
         }
         self.offset += bytes.len() as u64;
-        self.tries.reset();
     }
 
     fn broken(&self, error: io::Error) -> Error {
@@ -210,7 +236,7 @@ impl Read for Blob {
 }
 
 /// `bytes 5-9/10`: first, last, and the total if it is told.
-fn content_range(header: &str) -> Option<(u64, u64, Option<u64>)> {
+pub(super) fn content_range(header: &str) -> Option<(u64, u64, Option<u64>)> {
     let (range, total) = header.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let total = if total == "*" { None } else { Some(total.parse().ok()?) };

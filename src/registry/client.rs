@@ -39,6 +39,8 @@ pub struct ClientOptions {
     pub registries: Registries,
     /// `User-Agent`
     pub user_agent: String,
+    /// How long a server may send nothing, or next to nothing.
+    pub patience: Duration,
 }
 
 impl Default for ClientOptions {
@@ -52,6 +54,7 @@ impl Default for ClientOptions {
             retry_delay: None,
             registries: Registries::default(),
             user_agent: concat!("dhow/", env!("CARGO_PKG_VERSION")).to_owned(),
+            patience: Duration::from_secs(60),
         }
     }
 }
@@ -103,7 +106,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Client {
     /// Makes a client; touches neither files nor the network.
     pub fn new(options: ClientOptions) -> Client {
-        let transport = Transport::new(options.cert_dir.clone(), options.user_agent.clone());
+        let transport =
+            Transport::new(options.cert_dir.clone(), options.user_agent.clone(), options.patience);
         let shared = Shared {
             options,
             transport,
@@ -203,8 +207,11 @@ impl Shared {
     fn speaks_https(&self, authority: &str, insecure: bool) -> bool {
         let here = is_loopback(authority) && self.options.tls_verify != Some(true);
         let url = Url::new(true, authority, "/");
-        if !(insecure || here) || self.transport.is_proxied(&url) {
+        if !(insecure || here) {
             return true;
+        }
+        if self.transport.is_proxied(&url) {
+            return self.answers_https(&url);
         }
         match probe::ask(&url) {
             Spoken::Tls => true,
@@ -212,6 +219,13 @@ impl Shared {
             // Without a port, http lives elsewhere.
             Spoken::Nobody => probe::ask(&Url::new(false, authority, "/")) == Spoken::Nobody,
         }
+    }
+
+    /// Whether a host behind a proxy answers in https; with any status, it does.
+    fn answers_https(&self, home: &Url) -> bool {
+        let party = Party { home, authorization: None, insecure: true, public: false };
+        let url = Url::new(true, &home.authority, "/v2/");
+        self.transport.exchange(Request::new(Method::GET, url), &party).is_ok()
     }
 
     fn credentials_for(&self, name: &str, own_creds: bool) -> Result<Option<Credentials>> {
@@ -387,6 +401,17 @@ impl Session {
     pub(super) fn may_pass(&self, error: &Error) -> bool {
         let answered = locked(&self.host.state).answered;
         is_broken(error).is_some_and(|broken| broken.transient || (broken.maybe && answered))
+    }
+
+    /// Asks for something small again whose answer broke off in the middle.
+    pub(super) fn whole<T>(&self, ask: impl Fn() -> Result<T>) -> Result<T> {
+        let mut tries = self.policy().begin();
+        loop {
+            match ask() {
+                Err(error) if is_broken(&error).is_some_and(|broken| broken.midway) && tries.wait(None) => {}
+                other => return other,
+            }
+        }
     }
 
     /// The error for an answer that is no success.

@@ -22,6 +22,8 @@ pub(super) struct Broken {
     pub(super) transient: bool,
     /// Worth another try if the host has answered before.
     pub(super) maybe: bool,
+    /// It broke in the middle of an answer.
+    pub(super) midway: bool,
 }
 
 impl fmt::Display for Broken {
@@ -53,6 +55,12 @@ impl std::error::Error for ServerError {}
 /// The status that a server answered with, if that is what the error is about.
 pub fn status_of(error: &Error) -> Option<u16> {
     error.chain().find_map(|cause| cause.downcast_ref::<ServerError>()).map(|error| error.status)
+}
+
+/// Whether it is the network's or the server's present state that an error tells of: later it may be another.
+pub fn may_pass(error: &Error) -> bool {
+    let broken = error.chain().any(|cause| cause.downcast_ref::<Broken>().is_some_and(|broken| broken.maybe));
+    broken || status_of(error).is_some_and(super::retry::is_transient)
 }
 
 #[derive(Deserialize)]
@@ -96,7 +104,7 @@ pub(super) fn broken(url: &Url, error: ureq::Error) -> Error {
         other => other.to_string(),
     };
     let message = format!("connect to `{host}`: {}", printable(&cause));
-    let error = Error::new(Broken { message, transient, maybe });
+    let error = Error::new(Broken { message, transient, maybe, midway: false });
     if is_certificate(&cause) {
         return certificate_hints(error, host);
     }
@@ -125,7 +133,7 @@ fn certificate_hints(error: Error, host: &str) -> Error {
 /// Explains a body that ended badly.
 pub(super) fn broken_read(host: &str, error: io::Error) -> Error {
     let message = format!("read from `{host}`: {}", printable(&error.to_string()));
-    Error::new(Broken { message, transient: true, maybe: true })
+    Error::new(Broken { message, transient: true, maybe: true, midway: true })
 }
 
 /// Turns an answer that is no success into an error that tells what the server says and what can be done.
@@ -144,7 +152,9 @@ pub(super) fn refused(response: Response, registry: &str) -> Error {
     match status {
         401 => error.hint(format!("log in with `dhow login {registry}`, or check the credentials")),
         403 => error.hint(format!("the account may lack permission: check it with `dhow login {registry}`")),
-        404 => error.kind(Kind::NotFound),
+        404 => error.kind(Kind::NotFound).hint(format!(
+            "check the name and the tag; what is private at `{registry}` may need `dhow login {registry}`"
+        )),
         429 => match wait {
             Some(wait) => {
                 error.hint(format!("too many requests: wait (the registry says {wait}), or log in"))

@@ -58,7 +58,8 @@ pub struct FetchedImage {
 impl Client {
     /// Fetches what a reference names and checks it against the reference's digest and the registry's.
     pub fn manifest(&self, reference: &Reference) -> Result<Fetched> {
-        self.anywhere(reference, fetch).with_context(|| format!("get manifest of `{reference}`"))
+        self.anywhere(reference, |session| session.whole(|| fetch(session)))
+            .with_context(|| format!("get manifest of `{reference}`"))
     }
 
     /// Asks for the digest of what a reference names; `None` when the registry has no such thing.
@@ -203,19 +204,25 @@ fn paged(session: &Session, first: Url, scopes: &[String]) -> Result<Vec<String>
     let (mut all, mut next) = (Vec::new(), Some(first));
     for _ in 0..PAGES {
         let Some(url) = next else { return Ok(all) };
-        let response = session.send(|| Request::new(Method::GET, url.clone()), scopes)?;
-        if response.status != 200 {
-            return Err(session.refused(response));
-        }
-        next = response.header("link").and_then(next_link).map(|link| url.join(&link)).transpose()?;
+        let (link, bytes) = session.whole(|| one_page(session, &url, scopes))?;
+        next = link.map(|link| url.join(&link)).transpose()?;
         if next.as_ref().is_some_and(|next| !next.same_origin(&url) || *next == url) {
             bail!("`{}` continues its list at another host or in a circle", url.authority);
         }
-        let page: Page =
-            serde_json::from_slice(&response.into_bytes(TAGS_LIMIT)?).context("read the list")?;
+        let page: Page = serde_json::from_slice(&bytes).context("read the list")?;
         all.extend(page.tags.unwrap_or_default());
     }
     bail!("the list has more than {PAGES} pages")
+}
+
+/// What a page links to, and its bytes.
+fn one_page(session: &Session, url: &Url, scopes: &[String]) -> Result<(Option<String>, Vec<u8>)> {
+    let response = session.send(|| Request::new(Method::GET, url.clone()), scopes)?;
+    if response.status != 200 {
+        return Err(session.refused(response));
+    }
+    let link = response.header("link").and_then(next_link);
+    Ok((link, response.into_bytes(TAGS_LIMIT)?))
 }
 
 /// `</v2/x/tags/list?last=y>; rel="next"` (RFC 8288).

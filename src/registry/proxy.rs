@@ -1,7 +1,13 @@
 //! Proxies from the environment, by scheme, as Go's programs read it: `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`, in
 //! either case, `ALL_PROXY` where the scheme's own is missing.
+//!
+//! https goes through a tunnel (CONNECT). A plain request is told to the proxy whole (RFC 9112, 3.2.2): many proxies
+//! make tunnels to port 443 alone.
 
 use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::endpoint::is_loopback;
 use super::url::Url;
@@ -45,6 +51,65 @@ impl Proxies {
         let direct = is_loopback(&url.authority) || self.except.iter().any(|entry| excepts(entry, url));
         proxy.as_deref().filter(|_| !direct)
     }
+
+    /// The proxy that a plain request is told to.
+    pub(super) fn forwarder(&self, url: &Url) -> Option<Forwarder> {
+        self.of(url).filter(|_| !url.https).and_then(Forwarder::parse)
+    }
+}
+
+/// A proxy that plain requests are told to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Forwarder {
+    /// It is itself spoken to in https.
+    pub(super) https: bool,
+    /// Its host and port.
+    pub(super) authority: String,
+    /// The value of `Proxy-Authorization`.
+    pub(super) authorization: Option<String>,
+}
+
+impl Forwarder {
+    /// Reads `http://user:password@host:port`; `None` for proxies of another kind (SOCKS).
+    fn parse(text: &str) -> Option<Forwarder> {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+        let https = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            _ => return None,
+        };
+        let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (user, host) = rest.rsplit_once('@').map_or((None, rest), |(user, host)| (Some(user), host));
+        let port = if super::reference::split_port(host).1.is_some() {
+            ""
+        } else if https {
+            ":443"
+        } else {
+            ":80"
+        };
+        let authorization = user.map(|user| format!("Basic {}", STANDARD.encode(unescaped(user))));
+        Some(Forwarder { https, authority: format!("{host}{port}"), authorization })
+    }
+}
+
+/// Undoes percent-encoding.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        match code.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    bytes
 }
 
 /// `*`, an address, a CIDR block, a domain (with everything below it), `.domain` (only below it), each with `:port`.
@@ -117,5 +182,16 @@ mod tests {
         for (url, proxied) in table {
             assert_eq!(proxies.of(&Url::parse(url).unwrap()).is_some(), proxied, "{url}");
         }
+    }
+
+    #[test]
+    fn plain_requests_are_told_to_http_proxies_with_their_login() {
+        let read = |text: &str| Forwarder::parse(text).map(|f| (f.https, f.authority, f.authorization));
+        assert_eq!(read("p:3128"), Some((false, "p:3128".into(), None)));
+        assert_eq!(read("http://p/"), Some((false, "p:80".into(), None)));
+        let login = Some("Basic bWU6YTpA".into()); // me:a:@
+        assert_eq!(read("https://me:a%3A%40@[::1]:1"), Some((true, "[::1]:1".into(), login)));
+        assert_eq!(read("socks5://p:1080"), None);
+        assert_eq!(unescaped("a%zz%4"), b"a%zz%4");
     }
 }

@@ -15,6 +15,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, StreamOwned,
 };
@@ -23,25 +24,30 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
-use super::certs::{self, HostCerts};
+use super::certs::{self, ClientCert, HostCerts};
 use crate::base::error::{Context, Result};
 
 /// Makes the configuration for one kind of host.
 pub(super) fn config(insecure: bool, certs: HostCerts, at_home: bool) -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = if insecure { Trust::anybody(&provider) } else { Trust::roots(&provider, certs.roots)? };
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .context("set up TLS")?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     let config = match certs.client.filter(|_| at_home) {
-        Some(client) => builder
-            .with_client_auth_cert(client.chain, client.key.clone_key())
-            .context("use the client certificate")?,
+        Some(client) => builder.with_client_cert_resolver(shown(&provider, client)?),
         None => builder.with_no_client_auth(),
     };
     Ok(Arc::new(config))
+}
+
+/// What the client shows of itself, as it is: rustls would refuse certificates of version 1, which is what
+/// `openssl x509 -req` makes without extensions, and which the server may well accept.
+fn shown(provider: &CryptoProvider, client: ClientCert) -> Result<Arc<SingleCertAndKey>> {
+    let key = provider.key_provider.load_private_key(client.key).context("use the client's key")?;
+    Ok(Arc::new(SingleCertAndKey::from(CertifiedKey::new(client.chain, key))))
 }
 
 /// Whose certificates are believed.

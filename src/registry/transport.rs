@@ -16,15 +16,17 @@ use ureq::{Agent, Body, BodyReader, SendBody};
 use super::certs::HostCerts;
 use super::endpoint::is_loopback;
 use super::failure;
-use super::proxy::Proxies;
+use super::forward::Marked;
+use super::pace::Paced;
+use super::proxy::{Forwarder, Proxies};
 use super::tls::{self, TlsConnector};
 use super::url::Url;
 use crate::base::error::{Context, Result, bail};
 
 const REDIRECTS: usize = 10;
 const CONNECT: Duration = Duration::from_secs(30);
-/// How long a connection may stand still before it counts as broken.
-const STALL: Duration = Duration::from_secs(90);
+/// A registry may take its time to store what was sent: so many times the patience for an answer.
+const STORING: u32 = 5;
 const BUFFER: usize = 256 << 10;
 
 /// What is asked of a server.
@@ -55,6 +57,9 @@ pub(super) struct Party<'a> {
     pub(super) public: bool,
 }
 
+/// The body of an answer.
+pub(super) type AnswerBody = Paced<BodyReader<'static>>;
+
 /// What a server answered, after redirects.
 pub(super) struct Response {
     pub(super) status: u16,
@@ -62,6 +67,7 @@ pub(super) struct Response {
     /// Where the answer came from in the end.
     pub(super) url: Url,
     body: Body,
+    patience: Duration,
 }
 
 impl<'a> Request<'a> {
@@ -77,16 +83,16 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body as a stream without limit.
-    pub(super) fn into_reader(self) -> BodyReader<'static> {
-        self.body.into_reader()
+    /// The body as a stream without limit, which must not stand still.
+    pub(super) fn into_reader(self) -> AnswerBody {
+        Paced::new(self.body.into_reader(), self.patience)
     }
 
     /// The whole body, which must not exceed `limit`.
     pub(super) fn into_bytes(self, limit: u64) -> Result<Vec<u8>> {
         let host = self.url.authority.clone();
         let mut bytes = Vec::new();
-        let mut reader = self.body.into_reader().take(limit + 1);
+        let mut reader = self.into_reader().take(limit + 1);
         reader.read_to_end(&mut bytes).map_err(|error| failure::broken_read(&host, error))?;
         if bytes.len() as u64 > limit {
             bail!("`{host}` sends more than the limit of {limit} bytes");
@@ -104,6 +110,8 @@ impl Response {
 #[derive(PartialEq, Eq, Hash, Clone)]
 struct AgentKey {
     https: bool,
+    /// To a proxy that is told the whole address.
+    forwarded: bool,
     insecure: bool,
     own_certs: Option<(String, bool)>,
     proxy: Option<String>,
@@ -113,13 +121,23 @@ struct AgentKey {
 pub(super) struct Transport {
     cert_dir: Option<PathBuf>,
     user_agent: String,
+    /// How long a connection may stand still before it counts as broken.
+    patience: Duration,
     proxies: Proxies,
+    marked: Marked,
     agents: Mutex<HashMap<AgentKey, Agent>>,
 }
 
 impl Transport {
-    pub(super) fn new(cert_dir: Option<PathBuf>, user_agent: String) -> Transport {
-        Transport { cert_dir, user_agent, proxies: Proxies::from_env(), agents: Mutex::default() }
+    pub(super) fn new(cert_dir: Option<PathBuf>, user_agent: String, patience: Duration) -> Transport {
+        Transport {
+            cert_dir,
+            user_agent,
+            patience,
+            proxies: Proxies::from_env(),
+            marked: Marked::new(),
+            agents: Mutex::default(),
+        }
     }
 
     /// Whether requests to this URL go through a proxy.
@@ -145,8 +163,13 @@ impl Transport {
     fn once(&self, request: &mut Request<'_>, party: &Party<'_>) -> Result<Response> {
         let url = request.url.clone();
         let at_home = url.same_origin(party.home);
-        let agent = self.agent(&url, party, at_home)?;
-        let mut builder = HttpRequest::builder().method(request.method.clone()).uri(url.to_string());
+        let forwarder = self.proxies.forwarder(&url);
+        let agent = self.agent(&url, party, at_home, forwarder.as_ref())?;
+        let mut builder = HttpRequest::builder().method(request.method.clone());
+        builder = match &forwarder {
+            None => builder.uri(url.to_string()),
+            Some(proxy) => self.marked.address(builder, proxy, &url)?,
+        };
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
@@ -155,7 +178,11 @@ impl Transport {
             builder = builder.header("authorization", authorization);
         }
         let answer = match &mut request.payload {
-            Payload::None => agent.run(builder.body(()).with_context(|| format!("ask `{url}`"))?),
+            Payload::None => {
+                let request = builder.body(()).with_context(|| format!("ask `{url}`"))?;
+                let hasty = agent.configure_request(request).timeout_per_read(Some(self.patience));
+                agent.run(hasty.build())
+            }
             Payload::Bytes(bytes) => agent.run(builder.body(*bytes).with_context(|| format!("ask `{url}`"))?),
             Payload::Stream(stream, length) => {
                 let builder = builder.header("content-length", *length);
@@ -164,16 +191,24 @@ impl Transport {
             }
         };
         let (parts, body) = answer.map_err(|error| failure::broken(&url, error))?.into_parts();
-        Ok(Response { status: parts.status.as_u16(), headers: parts.headers, url, body })
+        let (status, patience) = (parts.status.as_u16(), self.patience);
+        Ok(Response { status, headers: parts.headers, url, body, patience })
     }
 
-    fn agent(&self, url: &Url, party: &Party<'_>, at_home: bool) -> Result<Agent> {
+    fn agent(
+        &self,
+        url: &Url,
+        party: &Party<'_>,
+        at_home: bool,
+        forwarder: Option<&Forwarder>,
+    ) -> Result<Agent> {
         let certs = if url.https { self.certs_for(url)? } else { None };
         let key = AgentKey {
-            https: url.https,
+            https: forwarder.map_or(url.https, |proxy| proxy.https),
+            forwarded: forwarder.is_some(),
             insecure: party.insecure,
             own_certs: certs.as_ref().map(|_| (url.authority.clone(), at_home)),
-            proxy: self.proxies.of(url).map(str::to_owned),
+            proxy: self.proxies.of(url).filter(|_| forwarder.is_none()).map(str::to_owned),
         };
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(&key) {
@@ -202,19 +237,33 @@ impl Transport {
             .user_agent(self.user_agent.as_str())
             .accept_encoding("") // a blob's digest is of the bytes as stored
             .timeout_connect(Some(CONNECT))
-            .timeout_per_read(Some(STALL))
-            .timeout_per_write(Some(STALL))
+            .timeout_per_read(Some(self.patience * STORING))
+            .timeout_per_write(Some(self.patience))
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
             .max_idle_connections(64)
             .max_idle_connections_per_host(32);
+        let tls = || tls::config(key.insecure, certs, at_home).map(TlsConnector);
+        if key.forwarded {
+            let plain = TcpConnector::default();
+            return Ok(match key.https {
+                true => {
+                    let connector = plain.chain(tls()?).chain(self.marked.clone());
+                    Agent::with_parts(config.build(), connector, DefaultResolver::default())
+                }
+                false => {
+                    let connector = plain.chain(self.marked.clone());
+                    Agent::with_parts(config.build(), connector, DefaultResolver::default())
+                }
+            });
+        }
         if !key.https {
             return Ok(config.build().new_agent());
         }
         let connector = SocksConnector::default()
             .chain(ConnectProxyConnector::default())
             .chain(TcpConnector::default())
-            .chain(TlsConnector(tls::config(key.insecure, certs, at_home)?));
+            .chain(tls()?);
         Ok(Agent::with_parts(config.build(), connector, DefaultResolver::default()))
     }
 }

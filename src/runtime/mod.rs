@@ -35,7 +35,6 @@ mod copyup;
 mod devices;
 mod hide;
 mod identity;
-mod lend;
 mod mounts;
 mod plan;
 mod rootfs;
@@ -44,4 +43,3 @@ mod sync;
 
 pub use exec::{Child, ExecRequest, exec};
 pub use launch::{Created, Gate, Launch, Rootfs, Stdio, create, start_through};
-pub use lend::mount_of;

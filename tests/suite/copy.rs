@@ -263,3 +263,25 @@ fn layouts_that_lie_are_refused_and_leave_nothing() {
     let error = refused("names", "dir:out9");
     assert!(!error.contains('\u{1b}'), "{error}");
 }
+
+#[test]
+fn attestations_stay_what_they_are() {
+    let sandbox = Sandbox::new();
+    let registry = Registry::start(&sandbox);
+    let host = registry.host();
+    let config = busybox("x").config_json();
+    let statement = br#"{"_type":"https://in-toto.io/Statement/v0.1"}"#;
+    registry.put_blob("tool", &config);
+    registry.put_blob("tool", statement);
+    let media = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": media,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha256(&config), "size": config.len()},
+        "layers": [{"mediaType": "application/vnd.in-toto+json", "digest": sha256(statement), "size": statement.len(),
+            "annotations": {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"}}]});
+    let manifest = serde_json::to_vec(&manifest).unwrap();
+    registry.put_manifest("tool", "attested", &manifest, media);
+    sandbox.line(&format!("image copy -q --preserve-digests docker://{host}/tool:attested oci:l:v1")).ok();
+    sandbox.line("image copy -q --preserve-digests oci:l:v1 dir:d").ok();
+    assert_eq!(manifest_digest(&sandbox.path("work/d")), sha256(&manifest));
+    sandbox.line(&format!("pull -q {host}/tool:attested")).fails(125);
+}

@@ -255,30 +255,6 @@ fn init_sets_up_and_start_lets_go() {
 }
 
 #[test]
-fn health_checks_run_and_show() {
-    let sandbox = Sandbox::with_busybox();
-    let check = [
-        "--health-cmd",
-        "test -e /tmp/well && echo fine",
-        "--health-interval",
-        "200ms",
-        "--health-retries",
-        "2",
-    ];
-    sandbox.dhow(["run", "-d", "--name", "c"]).args(check).args(["busybox", "sleep", "100"]).ok();
-    let health = || sandbox.dhow(["inspect", "-f", "{{.State.Health.Status}}", "c"]).ok().trim().to_owned();
-    assert_eq!(health(), "starting");
-    eventually("two failures make it unhealthy", || health() == "unhealthy");
-    sandbox.line("exec c touch /tmp/well").ok();
-    assert_eq!(sandbox.line("wait --condition healthy c").ok(), "-1\n");
-    assert!(sandbox.line("ps").ok().contains("(healthy)"));
-    assert_eq!(sandbox.line("ps --noheading --filter health=healthy").ok().lines().count(), 1);
-    let log = sandbox.dhow(["inspect", "-f", "{{json .State.Health.Log}}", "c"]).ok();
-    assert!(log.contains("fine"), "{log}");
-    sandbox.line("stop -t 0 c").ok();
-}
-
-#[test]
 fn namespaces_of_another_container_are_joined() {
     let sandbox = Sandbox::with_busybox();
     sandbox.line("run -d --name first busybox sleep 100").ok();

@@ -193,3 +193,45 @@ fn many_who_add_at_once_lose_nothing() {
     let list: serde_json::Value = serde_json::from_str(&sandbox.line("manifest inspect many").ok()).unwrap();
     assert_eq!(list["manifests"].as_array().unwrap().len(), 6);
 }
+
+#[test]
+fn podman_reads_lists_of_dhow_and_dhow_those_of_podman() {
+    if !std::path::Path::new("/usr/bin/podman").exists() {
+        return eprintln!("not run: podman is not installed");
+    }
+    let sandbox = two_images();
+    let registry = Registry::start(&sandbox);
+    let host = registry.host();
+    let conf =
+        sandbox.file("work/registries.conf", format!("[[registry]]\nlocation = '{host}'\ninsecure = true\n"));
+    let podman = |words: &str| {
+        sandbox
+            .program("podman")
+            .env("CONTAINERS_REGISTRIES_CONF", &conf)
+            .args(["--storage-driver", "vfs", "--root"])
+            .arg(sandbox.path("podman"))
+            .arg("--runroot")
+            .arg(sandbox.path("run/podman"))
+            .args(words.split_whitespace())
+            .ok()
+    };
+    sandbox.line("manifest create multi busybox other").ok();
+    sandbox.line(&format!("manifest push -q multi docker://{host}/ours:v1")).ok();
+    let ours: serde_json::Value =
+        serde_json::from_str(&podman(&format!("manifest inspect {host}/ours:v1"))).unwrap();
+    assert_eq!(ours["manifests"].as_array().unwrap().len(), 2);
+    let id = podman(&format!("pull -q {host}/ours:v1"));
+    assert_eq!(id, sandbox.line("image inspect -f {{.Id}} busybox").ok(), "the same image");
+    podman("manifest create theirs");
+    podman(&format!("manifest add --all theirs docker://{host}/ours:v1"));
+    podman(&format!("manifest push --all theirs docker://{host}/theirs:v1"));
+    let other = Sandbox::new();
+    other.line(&format!("pull -q --all-platforms {host}/theirs:v1")).ok();
+    assert_eq!(other.line(&format!("run --rm {host}/theirs:v1 echo theirs")).ok(), "theirs\n");
+    // Archives and layouts of every form.
+    for place in ["oci-archive:o.tar", "oci:layout:v1", "docker-archive:d.tar:localhost/back:v1", "dir:plain"]
+    {
+        sandbox.line(&format!("image copy -q docker://{host}/ours:v1 {place}")).ok();
+        assert_eq!(podman(&format!("pull -q {place}")).lines().last().unwrap(), id.trim(), "{place}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::kit::image::{ImageSpec, Tar, busybox};
 use crate::kit::registry::{Options, PASSWORD, Registry, USER};
-use crate::kit::{Cmd, Sandbox, pty::Pty};
+use crate::kit::{Sandbox, pty::Pty, rootless};
 
 #[test]
 fn an_image_goes_to_a_registry_and_comes_back_the_same() {
@@ -154,10 +154,11 @@ fn images_are_pushed_into_files_and_come_back_the_same() {
         let other = Sandbox::new();
         let pulled = other.dhow(["pull", "-q", place]).dir(&work).ok();
         assert_eq!(pulled.trim(), id.trim(), "{place}");
-        if let Some(skopeo) = skopeo(&sandbox) {
-            let config = skopeo.args(["inspect", "--config", place]).ok();
-            assert!(config.contains("FROM_IMAGE=yes"), "{place}: {config}");
+        if rootless() && place.starts_with("oci-archive") {
+            continue; // skopeo unpacks it and wants to give the files to root
         }
+        let config = sandbox.program("skopeo").args(["inspect", "--config", place]).ok();
+        assert!(config.contains("FROM_IMAGE=yes"), "{place}: {config}");
     }
     let digest = sandbox.path("work/digest");
     sandbox.dhow(["push", "-q", "--digestfile"]).arg(&digest).args(["busybox", "oci:p:v1"]).ok();
@@ -177,14 +178,6 @@ fn images_are_pushed_into_files_and_come_back_the_same() {
         let error = sandbox.dhow(["push"]).args(refused).fails(125);
         assert!(error.contains(words), "{refused:?}: {error}");
     }
-}
-
-fn skopeo(sandbox: &Sandbox) -> Option<Cmd> {
-    let there = std::path::Path::new("/usr/bin/skopeo").exists();
-    if !there {
-        eprintln!("in part not run: skopeo is not installed");
-    }
-    there.then(|| sandbox.program("skopeo"))
 }
 
 #[test]

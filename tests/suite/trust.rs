@@ -46,6 +46,7 @@ fn the_policy_decides_by_the_most_specific_scope() {
     sandbox.line(&format!("pull -q {host}/bad/tool:v1")).ok();
     sandbox.line("image trust set -t reject default").ok();
     sandbox.line("image trust set -t signedBy default").fails(125);
+    sandbox.line("image trust set quay.io").fails(125); // Podman's default is signedBy
     sandbox.line("image trust set -t reject /not/a/name").fails(125);
     let shown = sandbox.line("image trust show").ok();
     assert!(
@@ -60,7 +61,10 @@ fn the_policy_decides_by_the_most_specific_scope() {
     );
     let rows: serde_json::Value =
         serde_json::from_str(&sandbox.line("image trust show --json").ok()).unwrap();
-    assert_eq!(rows[0]["type"], "reject");
+    assert_eq!(
+        rows[0],
+        serde_json::json!({"transport": "all", "name": "* (default)", "repo_name": "default", "type": "reject"})
+    );
     // Another tool reads what was written.
     sandbox
         .program("skopeo")

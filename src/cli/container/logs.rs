@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use super::select::{Named, newest};
 use crate::base::error::{Context, Kind, Result, fail};
 use crate::base::id;
+use crate::base::text::printable;
 use crate::base::time::{now, parse_when};
-use crate::cli::{refuse, session::Session};
+use crate::cli::session::Session;
 use crate::container::store::{Container, Store};
 use crate::ops::container::logs::readable;
 use crate::runtime::log::{self, Entry, ReadOptions, Stream};
@@ -48,7 +49,8 @@ pub struct LogsArgs {
     /// A colour for each container
     #[arg(long)]
     color: bool,
-    #[arg(long, hide = true)]
+    /// What `--log-opt` says about the container before each line
+    #[arg(long)]
     details: bool,
 }
 
@@ -56,15 +58,13 @@ pub struct LogsArgs {
 struct Prefix {
     name: String,
     times: bool,
+    details: String,
     colour: Option<u8>,
 }
 
 impl LogsArgs {
     /// Shows them; several that are followed are mixed as they come.
     pub fn run(self, session: &Session) -> Result<()> {
-        if self.details {
-            return Err(refuse::flag_error("--details", "dhow logs"));
-        }
         let options = self.read_options()?;
         let store = session.ops()?.containers()?;
         let mut names = self.named.names.clone();
@@ -110,9 +110,15 @@ impl LogsArgs {
         Prefix {
             name,
             times: self.timestamps,
+            details: if self.details { details(&config.log.tag) } else { String::new() },
             colour: self.color.then(|| colours.clone().nth(at % 6).unwrap_or(31)),
         }
     }
+}
+
+/// Docker's form of the attributes, of which a log has one.
+fn details(tag: &str) -> String {
+    if tag.is_empty() { String::new() } else { format!("tag={} ", printable(tag)) }
 }
 
 fn moment(text: &str) -> Result<Timestamp> {
@@ -152,6 +158,7 @@ fn print(to: &mut dyn Write, prefix: &Prefix, entry: &Entry<'_>, fresh: bool) ->
         if prefix.times {
             write!(to, "{} ", entry.time)?;
         }
+        to.write_all(prefix.details.as_bytes())?;
     }
     to.write_all(entry.bytes)
 }

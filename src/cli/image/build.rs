@@ -57,7 +57,10 @@ impl BuildArgs {
         let progress = progress::choose(self.how.quiet);
         let built = build(session.ops()?, &options, &defaults, &reporter, &*progress)?;
         write_files(session, &self.result, &built)?;
-        session.out.line(built.id.hex())
+        match built.takes_stdout {
+            true => Ok(()),
+            false => session.out.line(built.id.hex()),
+        }
     }
 }
 

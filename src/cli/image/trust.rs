@@ -34,8 +34,14 @@ impl ImageTrustCommand {
 /// Say of a registry, or of a name in one, that its images are accepted or rejected
 #[derive(Debug, Args)]
 pub struct ImageTrustSetArgs {
-    /// accept or reject; kinds that check signatures are not known yet
-    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "accept")]
+    /// accept or reject; signedBy, which podman-image-trust(1) has for the default, is not supported yet
+    #[arg(
+        short = 't',
+        long = "type",
+        value_name = "TYPE",
+        default_value = "signedBy",
+        hide_default_value = true
+    )]
     kind: String,
     /// The file to change, in place of the user's or the system's
     #[arg(long, value_name = "PATH", visible_alias = "policypath")]
@@ -74,15 +80,16 @@ pub struct ImageTrustShowArgs {
 #[derive(Debug, Serialize)]
 struct TrustRow {
     transport: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     name: String,
-    #[serde(rename = "repo_name", skip_serializing_if = "String::is_empty")]
-    scope: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    repo_name: String,
     r#type: String,
 }
 
 impl Row for TrustRow {
     const HEADINGS: &'static [(&'static str, &'static str)] =
-        &[("transport", "TRANSPORT"), ("name", "NAME"), ("repo_name", "SCOPE"), ("type", "TYPE")];
+        &[("transport", "TRANSPORT"), ("name", "NAME"), ("repo_name", "NAME"), ("type", "TYPE")];
 }
 
 impl ImageTrustShowArgs {
@@ -93,27 +100,27 @@ impl ImageTrustShowArgs {
         }
         let rows: Vec<TrustRow> = rows(&policy)
             .into_iter()
-            .filter(|row| self.scope.as_ref().is_none_or(|scope| *scope == row.name))
+            .filter(|row| self.scope.as_ref().is_none_or(|scope| *scope == row.repo_name))
             .collect();
         if self.json {
             return json::print(&session.out, &rows);
         }
-        let columns = "{{.transport}}\t{{.name}}\t{{.type}}";
+        let columns = "{{.transport}}\t{{.repo_name}}\t{{.type}}";
         report::listing(&session.out, None, columns, !self.noheading, &rows)
     }
 }
 
 fn rows(policy: &Policy) -> Vec<TrustRow> {
-    let row = |transport: &str, scope: &str, requirements: &[Requirement]| TrustRow {
+    let row = |transport: &str, (name, repo_name): (&str, &str), requirements: &[Requirement]| TrustRow {
         transport: transport.to_owned(),
-        name: if scope.is_empty() { "default".to_owned() } else { scope.to_owned() },
-        scope: scope.to_owned(),
+        name: name.to_owned(),
+        repo_name: repo_name.to_owned(),
         r#type: requirements.iter().map(|one| name_of(&one.kind)).collect::<Vec<_>>().join(","),
     };
-    let mut rows = vec![row("all", "", &policy.default)];
+    let mut rows = vec![row("all", ("* (default)", "default"), &policy.default)];
     for (transport, scopes) in &policy.transports {
         let shown = if transport == "docker" { "repository" } else { transport };
-        rows.extend(scopes.iter().map(|(scope, requirements)| row(shown, scope, requirements)));
+        rows.extend(scopes.iter().map(|(scope, all)| row(shown, (scope, scope), all)));
     }
     rows
 }

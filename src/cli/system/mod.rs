@@ -19,6 +19,8 @@ pub enum SystemCommand {
     Check(check::CheckArgs),
     /// Show what the store takes on disk
     Df(df::DfArgs),
+    /// Show what happens to containers, images and volumes
+    Events(super::events::EventsArgs),
     /// Show facts about this host and the store
     Info(super::info::InfoArgs),
     /// Bring containers to a new version of dhow
@@ -37,6 +39,7 @@ impl SystemCommand {
         match self {
             SystemCommand::Check(args) => args.run(session),
             SystemCommand::Df(args) => args.run(session),
+            SystemCommand::Events(args) => args.run(session),
             SystemCommand::Info(args) => args.run(session),
             SystemCommand::Migrate(args) => args.run(session),
             SystemCommand::Prune(args) => args.run(session),

@@ -211,6 +211,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn connections_are_passed_on_both_ways() {
+        let dir = std::env::temp_dir().join(format!("dhow-agent-{}", id::word()));
+        fs::create_dir_all(&dir).unwrap();
+        let agent = UnixListener::bind(dir.join("agent")).unwrap();
+        let front = UnixListener::bind(dir.join("front")).unwrap();
+        let path = dir.join("agent");
+        std::thread::spawn(move || serve(&front, &path)); // ends with the test program
+        for _ in 0..2 {
+            let mut client = UnixStream::connect(dir.join("front")).unwrap();
+            client.write_all(b"ping").unwrap();
+            let (mut served, _) = agent.accept().unwrap();
+            let mut asked = [0; 4];
+            served.read_exact(&mut asked).unwrap();
+            served.write_all(b"pong").unwrap();
+            drop(served);
+            let mut said = String::new();
+            client.read_to_string(&mut said).unwrap();
+            assert_eq!((&asked, said.as_str()), (b"ping", "pong"));
+        }
+        crate::layer::tree::remove(&dir).unwrap();
+    }
+
+    #[test]
     fn agents_are_sockets_or_keys() {
         let dir = std::env::temp_dir().join(format!("dhow-agent-{}", id::word()));
         fs::create_dir_all(&dir).unwrap();

@@ -1,14 +1,16 @@
 //! What a stage begins with.
 
 use super::cache::{Active, key};
+use super::context::Named;
 use super::job::Job;
-use super::stage::Done;
+use super::stage::{Done, From};
 use super::voice::Voice;
 use crate::base::error::{Context, Explain, Kind, Result, bail, fail};
 use crate::dockerfile::graph::Origin;
 use crate::image::{Config, Image};
 use crate::ops::image;
 use crate::registry::Platform;
+use crate::runtime::defaults;
 
 /// Finds the base of a stage, pulling it where needed. Its layers are held from here on.
 pub(super) fn find(
@@ -37,33 +39,47 @@ pub(super) fn find(
                 return Err(fail(Kind::Usage, format!("build context `{name}` is no image to build on"))
                     .hint("use --build-context NAME=docker-image://IMAGE"));
             };
-            from_image(job, image, &job.platform(index)?, voice, active)
+            from_image(job, &image, &job.platform(index)?, voice, active)
         }
     }
 }
 
-/// The image that a `--build-context` names, if it names one.
-pub(super) fn image_of(value: &str) -> Option<&str> {
-    ["docker-image://", "container-image://", "docker://"]
-        .iter()
-        .find_map(|scheme| value.strip_prefix(scheme))
+/// The image that a `--build-context` names, if it names one, as `pull` takes it.
+pub(super) fn image_of(value: &str) -> Option<String> {
+    match Named::parse(value).ok()? {
+        Named::Image(name) => Some(name),
+        Named::OciLayout(path, None) => Some(format!("oci:{path}")),
+        Named::OciLayout(path, Some(name)) => Some(format!("oci:{path}:{name}")),
+        Named::Directory(_) | Named::Remote(_) => None,
+    }
 }
 
 fn scratch(platform: &Platform) -> Done {
-    let config = Config {
+    let mut config = Config {
         architecture: platform.arch.clone(),
         os: platform.os.clone(),
         variant: platform.variant.clone().unwrap_or_default(),
         ..Config::default()
     };
+    default_path(&mut config);
     Done {
         config,
         inherited: (0, 0),
         key: key(&["scratch", &platform.to_string()]),
         fresh: false,
         base_env: Vec::new(),
+        from: None,
         triggers: Vec::new(),
         image: None,
+    }
+}
+
+/// As the other builders have it, an image says where commands are.
+fn default_path(config: &mut Config) {
+    let is_path = |line: &str| line.starts_with("PATH=");
+    if !config.config.env.iter().any(|line| is_path(line)) {
+        let path = defaults::env(false).iter().find(|line| is_path(line)).map(|line| (*line).to_owned());
+        config.config.env.splice(0..0, path);
     }
 }
 
@@ -96,6 +112,8 @@ fn from_image(
     if platform.rank(&own).is_none() {
         voice.warn(&format!("`{name}` is for {own}, not for {platform}"));
     }
+    let base_env = config.config.env.clone();
+    default_path(&mut config);
     let triggers = std::mem::take(&mut config.config.on_build);
     let result = &job.options.result;
     let untouched = triggers.is_empty() && !result.no_inherited_labels && result.unset_labels.is_empty();
@@ -108,7 +126,11 @@ fn from_image(
         inherited,
         key: key(&["image", image.id.as_str()]),
         fresh: false,
-        base_env: config.config.env.clone(),
+        base_env,
+        from: Some(From {
+            name: image.names.first().cloned().unwrap_or_else(|| name.to_owned()),
+            digest: image.manifest_digest.clone(),
+        }),
         triggers,
         image: untouched.then(|| image.id.clone()),
         config,

@@ -1,96 +1,89 @@
-//! What a build reads: its context and its Dockerfile.
+//! What a build reads: its contexts, its Dockerfile, its secrets and agents.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::io::Read;
 
 use super::BuildOptions;
+use super::agent::Agents;
+use super::context::{self, BuildContext, Finder, Named, Wanted};
 use super::origin::Tree;
-use crate::base::error::{Context, Explain, Kind, Result, fail};
-use crate::base::fs;
-use crate::dockerfile::ignore::Ignore;
+use super::secret::Secrets;
+use crate::base::error::{Context, Kind, Result, fail};
+use crate::base::text::printable;
+use crate::ops::context::Context as Ops;
 use crate::ops::create::Caller;
-use crate::sys::rootdir::RootDir;
-
-/// The longest Dockerfile or ignore file that is read.
-const LIMIT: u64 = 4 << 20;
+use crate::ops::image;
+use crate::registry::Client;
 
 /// See the module.
 pub(super) struct Input {
-    context: Option<PathBuf>,
-    ignore: Ignore,
+    context: BuildContext,
+    /// Those of `--build-context` that are no images.
+    named: BTreeMap<String, BuildContext>,
     /// What messages call the Dockerfile.
     pub(super) name: String,
-    /// Its text.
+    /// Its text; of several files one after the other.
     pub(super) text: String,
+    /// `--secret`
+    pub(super) secrets: Secrets,
+    /// `--ssh`
+    pub(super) agents: Agents,
+    /// For what is downloaded.
+    pub(super) client: Client,
 }
 
 impl Input {
-    /// Finds context and Dockerfile.
-    pub(super) fn find(options: &BuildOptions, caller: &Caller) -> Result<Input> {
-        let context = caller.cwd.join(&options.context);
-        if !context.is_dir() {
-            return Err(fail(Kind::Usage, format!("the context `{}` is not a directory", context.display())));
-        }
-        let (name, path) = match options.files.first() {
-            None => usual(&context)?,
-            Some(file) => (file.clone(), caller.cwd.join(file)),
+    /// Finds and reads all of it. Staging must be there: what is not a directory of the caller is unpacked.
+    pub(super) fn find(ops: &Ops, options: &BuildOptions, caller: &Caller) -> Result<Input> {
+        let client = image::client(&options.pull)?;
+        let env = |name: &str| caller.env.get(name).cloned();
+        let secrets = Secrets::read(&options.secrets, &caller.cwd, &env)?;
+        let auth_sock = caller.env.get("SSH_AUTH_SOCK").map(String::as_str);
+        let agents = Agents::read(&options.ssh, &caller.cwd, auth_sock)?;
+        let mut stdin = || Box::new(std::io::stdin()) as Box<dyn Read + Send>;
+        let mut finder =
+            Finder { client: &client, root: &ops.roots.root, cwd: &caller.cwd, stdin: &mut stdin };
+        let wanted = Wanted {
+            context: &options.context,
+            files: &options.files,
+            ignore_file: options.ignore_file.as_deref(),
         };
-        let text = String::from_utf8(fs::read_limited(&path, LIMIT)?)
-            .with_context(|| format!("`{}` is not text", path.display()))?;
-        let ignore = ignore(options, caller, &context, &path)?;
-        Ok(Input { context: Some(context), ignore, name, text })
+        let opened = context::open(&mut finder, &wanted)?;
+        let mut named = BTreeMap::new();
+        for (name, value) in &options.contexts {
+            let shown = || format!("open build context `{}`", printable(name));
+            let place = Named::parse(value).with_context(shown)?;
+            if !matches!(place, Named::Image(_) | Named::OciLayout(..)) {
+                named.insert(name.clone(), place.open(&finder, name).with_context(shown)?);
+            }
+        }
+        let mut files = opened.files.into_iter();
+        let first = files.next().context("a build without a Dockerfile")?;
+        let text = files.fold(first.content, |text, next| format!("{text}\n{}", next.content));
+        Ok(Input { context: opened.context, named, name: first.name, text, secrets, agents, client })
     }
 
-    /// The context, opened.
+    /// The context.
     pub(super) fn tree(&self) -> Result<Tree> {
-        let Some(path) = &self.context else {
-            return Err(fail(Kind::Usage, "the build has no context").hint("name a directory, such as `.`"));
-        };
-        let root = RootDir::open(path).with_context(|| format!("open `{}`", path.display()))?;
-        Ok(Tree {
-            root,
-            called: "the build context".into(),
-            ignore: Some(self.ignore.clone()),
-            layers: Vec::new(),
-            mount: None,
-        })
+        tree(&self.context)
     }
 
-    /// A context that `--build-context` names, opened.
+    /// A context that `--build-context` names.
     pub(super) fn named(&self, name: &str) -> Result<Tree> {
-        Err(fail(Kind::Usage, format!("build context `{name}` is not an image")))
-    }
-}
-
-fn usual(context: &Path) -> Result<(String, PathBuf)> {
-    let found = ["Containerfile", "Dockerfile"].into_iter().find(|name| context.join(name).is_file());
-    match found {
-        Some(name) => Ok((name.to_owned(), context.join(name))),
-        None => {
-            let message = format!("`{}` has no Containerfile and no Dockerfile", context.display());
-            Err(fail(Kind::Usage, message).hint("name the file with `-f`"))
+        match self.named.get(name) {
+            Some(context) => tree(context),
+            None => Err(fail(Kind::NotFound, format!("there is no build context `{}`", printable(name)))),
         }
     }
 }
 
-fn ignore(options: &BuildOptions, caller: &Caller, context: &Path, file: &Path) -> Result<Ignore> {
-    if let Some(path) = &options.ignore_file {
-        return parse(&caller.cwd.join(path), true).map(Option::unwrap_or_default);
-    }
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".dockerignore");
-    for path in [PathBuf::from(beside), context.join(".containerignore"), context.join(".dockerignore")] {
-        if let Some(ignore) = parse(&path, false)? {
-            return Ok(ignore);
-        }
-    }
-    Ok(Ignore::default())
-}
-
-fn parse(path: &Path, needed: bool) -> Result<Option<Ignore>> {
-    if !needed && !path.is_file() {
-        return Ok(None);
-    }
-    let text = fs::read_limited(path, LIMIT)?;
-    let ignore = Ignore::parse(&String::from_utf8_lossy(&text));
-    ignore.with_context(|| format!("read `{}`", path.display())).map(Some)
+fn tree(context: &BuildContext) -> Result<Tree> {
+    Ok(Tree {
+        root: context.root.try_clone().context("duplicate a descriptor")?,
+        called: context.called.clone(),
+        ignore: Some(context.ignore.clone()),
+        layers: Vec::new(),
+        mount: None,
+        lasting: context.lasting,
+    })
 }

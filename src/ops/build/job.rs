@@ -93,14 +93,6 @@ impl Job<'_> {
         }
     }
 
-    /// What history's first new entry says about the base.
-    pub(super) fn from_comment(&self, index: usize) -> String {
-        match self.plan.stages.get(index).and_then(Option::as_ref).map(|stage| &stage.base) {
-            Some(Origin::Image(name)) => format!("FROM {name}"),
-            _ => String::new(),
-        }
-    }
-
     /// Names a stage of this file in this context, from one build to the next.
     pub(super) fn place(&self, index: usize) -> String {
         let files = self.options.files.join("\n");

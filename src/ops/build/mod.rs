@@ -18,27 +18,28 @@
 //! process of its own while the next step runs. A step that was done before, on the same steps and with the same
 //! content, is not done again: see [`cache`].
 
-mod agent;
+pub mod agent;
 mod base;
 mod cache;
 mod cache_mount;
-mod context;
+pub mod context;
 pub mod copy;
+mod fetched;
 mod input;
 mod interrupt;
 mod job;
 mod mounts;
 mod options;
 mod origin;
-mod output;
+pub mod output;
 mod prune;
 mod result;
 mod run;
 mod run_secret;
 mod schedule;
-mod secret;
+pub mod secret;
 mod settings;
-mod sources;
+pub mod sources;
 mod space;
 mod stage;
 mod task;
@@ -51,13 +52,15 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::base::digest::Digest;
-use crate::base::error::{Context, Result};
+use crate::base::error::{Context, Kind, Result, fail};
 use crate::dockerfile::{Globals, graph, parse, scope};
 use crate::layer::Times;
 use crate::ops::context::Context as Ops;
 use crate::ops::create::{Caller, Defaults};
 use crate::ops::progress::Progress;
 use crate::registry::Platform;
+
+use output::Output;
 
 pub use options::{BuildOptions, CacheOptions, ResultOptions};
 pub use prune::{Kept, kept, layers_in_use, prune};
@@ -70,6 +73,8 @@ pub struct Built {
     pub id: Digest,
     /// Its configuration's and its manifest's digests, names and so on can be read from the store.
     pub names: Vec<String>,
+    /// An output went to standard output, where nothing else may go then.
+    pub takes_stdout: bool,
 }
 
 /// Builds an image. Rootless, the process enters its user namespace stage on the way; it must be single-threaded.
@@ -81,7 +86,11 @@ pub fn build(
     progress: &dyn Progress,
 ) -> Result<Built> {
     let caller = Caller::current()?; // as seen from outside of the stage
-    let input = input::Input::find(options, &caller)?;
+    let outputs = outputs(options)?;
+    let options = &with_names(options, &outputs);
+    ops.enter_stage()?;
+    ops.layers()?; // makes the staging directory, which contexts may need
+    let input = input::Input::find(ops, options, &caller)?;
     let mut file = parse(&input.name, &input.text)?;
     if let (Some(from), Some(stage)) = (&options.from, file.stages.first_mut()) {
         stage.base.clone_from(from);
@@ -96,7 +105,6 @@ pub fn build(
     for name in scope::unused(&file, &options.args) {
         voice.warn(&format!("no ARG consumes the build argument `{name}`"));
     }
-    ops.enter_stage()?;
     let (fixed, times) = when(options)?;
     let job = job::Job {
         ops,
@@ -122,7 +130,29 @@ pub fn build(
     let done = built?;
     active.hold(&done.config.rootfs.diff_ids)?;
     let id = result::commit(&job, done)?;
-    Ok(Built { id, names: options.names.iter().map(|name| name.full()).collect() })
+    for output in &outputs {
+        output.write(ops, &caller.cwd, &id, &options.names, progress)?;
+    }
+    let takes_stdout = outputs.iter().any(Output::takes_stdout);
+    Ok(Built { id, names: options.names.iter().map(|name| name.full()).collect(), takes_stdout })
+}
+
+/// The options with the names that outputs give the image.
+fn with_names(options: &BuildOptions, outputs: &[Output]) -> BuildOptions {
+    let mut options = options.clone();
+    options.names.extend(outputs.iter().flat_map(Output::names).cloned());
+    options
+}
+
+/// What becomes of the result, checked before the work.
+fn outputs(options: &BuildOptions) -> Result<Vec<Output>> {
+    let outputs: Vec<Output> =
+        options.outputs.iter().map(|text| Output::parse(text)).collect::<Result<_>>()?;
+    if outputs.iter().filter(|output| output.takes_stdout()).count() > 1 {
+        return Err(fail(Kind::Usage, "only one output can be standard output"));
+    }
+    outputs.iter().try_for_each(Output::check)?;
+    Ok(outputs)
 }
 
 /// The time that everything is said to be made at, and what becomes of the times of files.

@@ -75,6 +75,7 @@ pub(super) fn digest(stage: &mut Stage<'_>, run: &Run, identity: &mut Identity) 
         let wanted = Wanted {
             from: bind.from.as_deref(),
             sources: &sources,
+            several: false,
             exclude: &exclude,
             parents: false,
             chmod: None,
@@ -105,7 +106,7 @@ pub(super) fn prepare(stage: &mut Stage<'_>, run: &Run, space: &Workspace) -> Re
                 let target = point(stage, target)?;
                 mounts.add(Record { target, source: MountSource::Tmpfs, options }, None);
             }
-            Mount::Secret(secret) => run_secret::secret(stage, secret, &scratch, &mut mounts)?,
+            Mount::Secret(secret) => run_secret::secret(stage, secret, &mut mounts)?,
             Mount::Ssh(ssh) => run_secret::ssh(stage, ssh, number, &mut mounts)?,
         }
     }
@@ -146,6 +147,7 @@ fn from_directory(bind: &Bind, tree: &Tree, scratch: &Path) -> Result<OwnedFd> {
         origin: &tree.root,
         called: &tree.called,
         sources: &sources,
+        several: false,
         ignore: tree.ignore.as_ref(),
         exclude: &exclude,
         parents: false,

@@ -22,6 +22,8 @@ pub(super) struct Tree {
     pub(super) layers: Vec<Digest>,
     /// Their mount.
     pub(super) mount: Option<OwnedFd>,
+    /// Its files stay where they are after the build: their digests are worth remembering.
+    pub(super) lasting: bool,
 }
 
 /// What a `from` names, without opening it.
@@ -56,7 +58,7 @@ pub(super) fn find(stage: &mut Stage<'_>, from: Option<&str>) -> Result<Named> {
         Origin::Context(name) => {
             let value = job.options.contexts.get(&name).cloned().unwrap_or_default();
             match base::image_of(&value) {
-                Some(name) => image(stage, name),
+                Some(name) => image(stage, &name),
                 None => job.input.named(&name).map(Named::Directory),
             }
         }
@@ -79,7 +81,7 @@ impl Named {
         let request = MountRequest { layers: &layers, ..MountRequest::default() };
         let mount = stage.job.ops.layers()?.mount(&request).with_context(|| format!("open {called}"))?;
         let root = RootDir::from_fd(mount.try_clone().context("duplicate a descriptor")?);
-        Ok(Tree { root, called, ignore: None, layers, mount: Some(mount) })
+        Ok(Tree { root, called, ignore: None, layers, mount: Some(mount), lasting: false })
     }
 }
 

@@ -132,10 +132,10 @@ impl Output {
             Output::Tar(dest) => {
                 into(dest.as_ref().map(|dest| cwd.join(dest)).as_deref(), |out| tar(ops, id, out))
             }
-            Output::Archive { format, dest, names: own } => {
+            Output::Archive { format, dest, .. } => {
                 let output = dest.as_ref().map(|dest| cwd.join(dest));
                 let options = SaveOptions { format: *format, output, ..SaveOptions::default() };
-                let mut all: Vec<String> = names.iter().chain(own).map(Reference::full).collect();
+                let mut all: Vec<String> = names.iter().map(Reference::full).collect();
                 if all.is_empty() {
                     all.push(id.hex().to_owned());
                 }
@@ -163,6 +163,7 @@ fn local(ops: &Ops, id: &Digest, dir: &Path) -> Result<()> {
         origin: &origin,
         called: "the result",
         sources: &sources,
+        several: false,
         ignore: None,
         exclude: &exclude,
         parents: false,

@@ -1,5 +1,6 @@
 //! From what the target stage came to, to an image with its names.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,14 @@ pub(super) fn commit(job: &Job<'_>, done: Done) -> Result<Digest> {
         squash(job, &mut config, done.inherited)?;
     }
     finish(job, &mut config);
-    let new = image::assemble(job.ops, &config, result.docker, &result.annotations)?;
+    let mut annotations = BTreeMap::new();
+    if let Some(from) = done.from.filter(|_| !result.docker) {
+        annotations
+            .insert("org.opencontainers.image.base.digest".to_owned(), from.digest.as_str().to_owned());
+        annotations.insert("org.opencontainers.image.base.name".to_owned(), from.name);
+    }
+    annotations.extend(result.annotations.clone());
+    let new = image::assemble(job.ops, &config, result.docker, &annotations)?;
     let committed = job.ops.images().commit(&NewImage { names: job.options.names.clone(), ..new })?;
     Ok(committed.id)
 }

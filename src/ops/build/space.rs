@@ -2,6 +2,7 @@
 //! still on their way to becoming one.
 
 use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
@@ -168,6 +169,7 @@ impl Workspace {
             let before = self.root.lstat(&path).ok().map(|stat| Before {
                 metadata: (stat.st_mode, stat.st_uid, stat.st_gid),
                 mtime: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as _ },
+                names: names(&self.root, &path),
             });
             self.points.push(Point { path, before });
         }
@@ -186,6 +188,14 @@ struct Point {
 struct Before {
     metadata: (u32, u32, u32),
     mtime: Timespec,
+    /// The names in a directory.
+    names: BTreeSet<CString>,
+}
+
+/// The names in a directory; none in what is no directory.
+fn names(root: &RootDir, path: &Path) -> BTreeSet<CString> {
+    let listed = root.open_dir(path).and_then(file::list).unwrap_or_default();
+    listed.into_iter().map(|entry| entry.name).collect()
 }
 
 /// Where a path leads inside of the root, as far as it exists; relative.
@@ -231,7 +241,7 @@ fn tidy(dir: &Path, points: &[Point]) -> Result<()> {
         match &point.before {
             None if empty => tree::remove_at(&parent, name)?,
             Some(before) if is_dir && before.metadata == (stat.st_mode, stat.st_uid, stat.st_gid) => {
-                if whole && empty {
+                if whole && before.names == names(&root, &point.path) {
                     file::set_mtime_at(&parent, name, before.mtime)?;
                 } else if empty && !crate::layer::is_opaque(&parent, name)? {
                     tree::remove_at(&parent, name)?;

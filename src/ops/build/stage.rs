@@ -30,8 +30,19 @@ pub(super) struct Done {
     pub(super) base_env: Vec<String>,
     /// The triggers of the base, which ran first.
     pub(super) triggers: Vec<String>,
+    /// The image at the bottom.
+    pub(super) from: Option<From>,
     /// The image that this still is, since nothing was done to it.
     pub(super) image: Option<Digest>,
+}
+
+/// The image at the bottom of a stage.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct From {
+    /// Its full name.
+    pub(super) name: String,
+    /// The digest of its manifest.
+    pub(super) digest: Digest,
 }
 
 /// A stage under way.
@@ -191,8 +202,9 @@ impl Stage<'_> {
 
     fn next_key(&self, identity: &Identity) -> Digest {
         let before = if identity.alone { "alone" } else { self.key.as_str() };
-        let parts: Vec<&str> =
-            std::iter::once(before).chain(identity.parts.iter().map(String::as_str)).collect();
+        let times = format!("{:?}", self.job.times);
+        let own = identity.parts.iter().map(String::as_str);
+        let parts: Vec<&str> = [before, &times].into_iter().chain(own).collect();
         key(&parts)
     }
 
@@ -258,9 +270,9 @@ impl Stage<'_> {
     /// An entry of history.
     fn note(&mut self, step: &Step, identity: &Identity, created: Timestamp, empty: bool) {
         let created = self.job.fixed.unwrap_or(created).to_string();
-        let comment = match self.changed {
-            false => self.job.from_comment(self.index),
-            true => String::new(),
+        let comment = match &self.base.from {
+            Some(from) if self.config.history.len() == self.base.inherited.1 => format!("FROM {}", from.name),
+            _ => String::new(),
         };
         self.config.created = Some(created.clone());
         self.config.history.push(History {

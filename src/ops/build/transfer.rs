@@ -1,7 +1,8 @@
 //! `COPY` and `ADD`.
 
 use super::cache::{Inputs, key};
-use super::copy::{self, Destination, Known, PlaceOptions, Scan};
+use super::copy::{self, Destination, Known, PlaceOptions, Placed, Scan};
+use super::fetched::{self, Elsewhere};
 use super::origin::{self, Named, Tree};
 use super::stage::{Identity, Stage};
 use crate::base::digest::Digest;
@@ -20,6 +21,8 @@ pub(super) struct Wanted<'a> {
     pub(super) from: Option<&'a str>,
     /// Paths, globs, files given in place.
     pub(super) sources: &'a [TransferSource],
+    /// There are others beside them.
+    pub(super) several: bool,
     /// `--exclude`
     pub(super) exclude: &'a Ignore,
     /// `--parents`
@@ -47,54 +50,76 @@ pub(super) fn step(
     add: bool,
 ) -> Result<()> {
     let exclude = Ignore::from_patterns(&what.exclude)?;
+    let elsewhere = if add { fetched::look(stage, what)? } else { Vec::new() };
+    let is_local = |source: &&TransferSource| !(add && fetched::is_remote(source));
+    let local: Vec<TransferSource> = what.sources.iter().filter(is_local).cloned().collect();
     let wanted = Wanted {
         from: what.from.as_deref(),
-        sources: &what.sources,
+        sources: &local,
+        several: what.sources.len() > 1,
         exclude: &exclude,
         parents: what.parents,
         chmod: what.chmod.as_ref(),
     };
-    let content = content(stage, &wanted)?;
+    let content = match local.is_empty() {
+        true => Content { digest: String::new(), inputs: Inputs::default(), found: None },
+        false => content(stage, &wanted)?,
+    };
+    let keys = elsewhere.iter().map(Elsewhere::key);
     let identity = Identity {
-        parts: vec![format!("{action:?}"), content.digest.clone()],
+        parts: [format!("{action:?}"), content.digest.clone()].into_iter().chain(keys).collect(),
         inputs: content.inputs.clone(),
-        content: content.digest.clone(),
+        content: called(&content, &elsewhere),
         alone: what.link && what.chown.as_deref().is_none_or(is_numeric),
     };
     if stage.reuse(step, &identity)? {
         return Ok(());
     }
-    let (tree, scan) = match content.found {
-        Some(found) => found,
-        None => {
-            let tree = origin::open(stage, what.from.as_deref())?;
-            let scan = wanted.scan(&tree, None, None)?;
-            (tree, scan)
-        }
+    let scan = match content.found {
+        _ if local.is_empty() => None,
+        Some((_, scan)) => Some(scan),
+        None => Some(wanted.scan(&origin::open(stage, what.from.as_deref())?, None)?),
     };
     let mut space = if identity.alone { stage.space.open_alone()? } else { stage.space.open()? };
     space.note_mounts(std::iter::empty())?;
-    let scan = match &what.chown {
-        Some(text) => {
-            let owner = owner(&space.root, text).with_context(|| format!("resolve `--chown={text}`"))?;
-            wanted.scan(&tree, Some(owner), None)?
-        }
-        None => scan,
-    };
+    let shown = |text: &str| format!("resolve `--chown={text}`");
+    let chown = what.chown.as_deref();
+    let chown = chown.map(|text| owner(&space.root, text).with_context(|| shown(text))).transpose()?;
     let to = Destination::new(&stage.config.config.working_dir, &what.dest);
     let options = PlaceOptions {
         unpack: add && what.unpack != Some(false),
         ignore_chown_errors: stage.job.ops.stage().is_some_and(|stage| stage.single),
         ..PlaceOptions::default()
     };
-    let placed = copy::place(&scan, &space.root, &to, &options)?;
+    if let Some(mut scan) = scan {
+        chown.into_iter().for_each(|owner| scan.give_to(owner));
+        report(stage, &copy::place(&scan, &space.root, &to, &options)?)?;
+    }
+    for source in elsewhere {
+        report(stage, &source.place(stage, what, chown, &space.root, &to, options)?)?;
+    }
+    stage.finished(step, &identity, Some(space))
+}
+
+/// What history calls the content of a step.
+fn called(content: &Content, elsewhere: &[Elsewhere]) -> String {
+    if elsewhere.is_empty() {
+        return content.digest.clone();
+    }
+    let keys: Vec<String> = elsewhere.iter().map(Elsewhere::key).collect();
+    let sort = if elsewhere.len() == 1 && content.digest.is_empty() { "file" } else { "multi" };
+    format!("{sort}:{}", key(&[&content.digest, &keys.join("\n")]).hex())
+}
+
+/// Says what is odd about what was copied; what changed meanwhile must not be remembered as something else.
+fn report(stage: &Stage<'_>, placed: &Placed) -> Result<()> {
     if let Some(path) = placed.changed.first() {
         bail!("`{}` changed while it was being copied", path.display());
     }
     for path in &placed.skipped {
         stage.voice.warn(&format!("the device `{}` cannot be made here and is left out", path.display()));
     }
-    stage.finished(step, &identity, Some(space))
+    Ok(())
 }
 
 /// Whether an owner needs no accounts of the image.
@@ -116,15 +141,16 @@ fn owner(root: &RootDir, text: &str) -> Result<(u32, u32)> {
 
 impl Wanted<'_> {
     /// Finds and digests it.
-    fn scan(&self, tree: &Tree, chown: Option<(u32, u32)>, known: Option<&mut Known>) -> Result<Scan> {
+    fn scan(&self, tree: &Tree, known: Option<&mut Known>) -> Result<Scan> {
         let request = copy::Request {
             origin: &tree.root,
             called: &tree.called,
             sources: self.sources,
+            several: self.several,
             ignore: tree.ignore.as_ref(),
             exclude: self.exclude,
             parents: self.parents,
-            chown,
+            chown: None,
             keep_owners: tree.mount.is_some(),
             chmod: self.chmod,
         };
@@ -150,11 +176,11 @@ pub(super) fn content(stage: &mut Stage<'_>, wanted: &Wanted<'_>) -> Result<Cont
         return Ok(Content { digest, inputs: Inputs::default(), found: None });
     }
     let tree = named.open(stage)?;
-    let scan = match tree.mount {
-        Some(_) => wanted.scan(&tree, None, None)?,
-        None => {
+    let scan = match tree.lasting {
+        false => wanted.scan(&tree, None)?,
+        true => {
             let mut known = Known::open(&stage.job.ops.roots.root, &tree.root)?;
-            let scan = wanted.scan(&tree, None, Some(&mut known))?;
+            let scan = wanted.scan(&tree, Some(&mut known))?;
             known.save()?;
             scan
         }

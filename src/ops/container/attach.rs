@@ -6,6 +6,7 @@ use crate::base::error::{Kind, Result, fail};
 use crate::container::record::{LogDriver, Status};
 use crate::container::store::Container;
 use crate::ops::context::Context as Ops;
+use crate::ops::events;
 use crate::runtime::supervisor::{self, Attach};
 
 /// Attaches to one container, until it ends or the user leaves.
@@ -27,5 +28,6 @@ pub fn attach_to(ops: &Ops, container: &Container, stay: Stay, keys: Option<&str
     }
     let attach = Attach { stdin: stay.attach.stdin && config.process.stdin_open, ..stay.attach };
     let handle = supervisor::attach(&alive.run, attach)?;
+    events::container(ops, config, "attach");
     stay_with(ops, container, handle, Stay { attach, ..stay }, keys)
 }

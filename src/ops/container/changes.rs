@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use super::alive::Alive;
 use super::prepare::Shifted;
 use crate::base::digest::Digest;
-use crate::base::error::{Context, Kind, Result, fail};
+use crate::base::error::{Collected, Context, Kind, Result, fail};
 use crate::container::record::Config;
 use crate::container::store::Container;
 use crate::image::config::Config as ImageConfig;
 use crate::layer::{Change, ChangeKind, MountRequest, TreeTar};
 use crate::ops::context::Context as Ops;
+use crate::ops::events;
 use crate::ops::image::{self, About};
 use crate::ops::spec::GENERATED;
 use crate::registry::Platform;
@@ -41,12 +42,18 @@ pub fn diff(ops: &Ops, container: &Container) -> Result<Vec<Change>> {
 pub fn without_mount_points(all: Vec<Change>, points: &HashSet<PathBuf>) -> Vec<Change> {
     let (points, own): (Vec<Change>, Vec<Change>) =
         all.into_iter().partition(|change| is_mount_point(points, &change.path));
-    let holds = |dir: &Change, list: &[Change]| {
-        list.iter().any(|other| other.path != dir.path && other.path.starts_with(&dir.path))
-    };
+    let (holds_own, holds_points) = (parents(&own), parents(&points));
     // A directory counts when something of the container's own is in it, or when nothing was mounted there.
-    let kept = |change: &Change| holds(change, &own) || (!change.only_inside && !holds(change, &points));
+    let kept = |change: &Change| {
+        let path = change.path.as_path();
+        holds_own.contains(path) || (!change.only_inside && !holds_points.contains(path))
+    };
     own.iter().filter(|change| kept(change)).cloned().collect()
+}
+
+/// Every directory that something of the list is in, at any depth.
+fn parents(list: &[Change]) -> HashSet<&Path> {
+    list.iter().flat_map(|change| change.path.ancestors().skip(1)).collect()
 }
 
 /// Where something is mounted in a container, relative to its root.
@@ -78,11 +85,14 @@ pub struct CommitOptions {
 pub fn commit(ops: &Ops, container: &Container, options: &CommitOptions) -> Result<Digest> {
     ops.enter_stage()?;
     let frozen = if options.pause { freeze(ops, container)? } else { None };
-    let made = commit_now(ops, container, options);
+    let mut errors = Collected::default();
+    let made = errors.note(commit_now(ops, container, options));
     if let Some(cgroup) = frozen {
-        cgroup.thaw()?;
+        errors.note(cgroup.thaw());
     }
-    made
+    errors.finish()?;
+    events::container(ops, &container.config, "commit");
+    made.context("commit a container")
 }
 
 /// Freezes a running container that has a freezer and is not paused already.
@@ -231,8 +241,7 @@ fn view(ops: &Ops, container: &Container, request: &MountRequest<'_>) -> Result<
     }
     let mut lower = vec![upper];
     lower.extend(ops.layers()?.lower_dirs(request.layers)?.into_iter().rev());
-    let options =
-        OverlayOptions { lower: &lower, userxattr: ops.roots.rootless, ..OverlayOptions::default() };
+    let options = OverlayOptions { lower: &lower, userxattr: ops.restricted(), ..OverlayOptions::default() };
     mount::overlay(&options).context("look at the running container's files")
 }
 

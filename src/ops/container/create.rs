@@ -8,6 +8,7 @@ use crate::container::store::Container;
 use crate::image::Image;
 use crate::ops::context::Context as Ops;
 use crate::ops::create::{self, Caller, CreateOptions, Defaults, ImageFacts};
+use crate::ops::events;
 use crate::ops::image::{self, PullOptions};
 use crate::ops::progress::Progress;
 use crate::ops::volumes;
@@ -113,7 +114,9 @@ fn facts(image: &Image, asked: &str) -> Result<ImageFacts> {
         interval: check.interval.unsigned_abs(),
         timeout: check.timeout.unsigned_abs(),
         start_period: check.start_period.unsigned_abs(),
+        start_interval: check.start_interval.unsigned_abs(),
         retries: u32::try_from(check.retries).unwrap_or(0),
+        ..HealthCheck::default()
     });
     Ok(ImageFacts {
         id: Some(image.id.clone()),
@@ -159,6 +162,7 @@ fn commit(ops: &Ops, mut config: crate::container::record::Config, warnings: Vec
         rm::remove_record(ops, store, &config, true)?;
         return Err(error);
     }
+    events::container(ops, &config, "create");
     let container = Container { dir: store.dir(&config.id), config, state: State::default() };
     Ok(Made { container, lock, warnings })
 }

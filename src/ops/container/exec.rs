@@ -7,7 +7,9 @@ use super::run::Outcome;
 use crate::base::error::{Context, Kind, Result, fail};
 use crate::container::record::{Config, Status};
 use crate::container::store::Container;
+use crate::event::Event;
 use crate::ops::context::Context as Ops;
+use crate::ops::events;
 use crate::ops::spec;
 use crate::runtime;
 use crate::runtime::supervisor::{DetachKeys, End, Stdio, exec as streams};
@@ -57,12 +59,18 @@ pub fn exec(ops: &Ops, options: &ExecOptions) -> Result<Outcome> {
         DetachKeys::parse(options.detach_keys.as_deref().unwrap_or(&container.config.process.detach_keys))?;
     if options.detach {
         launch(&container, alive, options, streams::detached()?)?;
+        events::container(ops, &container.config, "exec");
         return Ok(Outcome::Background);
     }
     let (stdio, relay) = streams::streams(options.tty, options.interactive)?;
     let child = launch(&container, alive, options, stdio)?;
+    events::container(ops, &container.config, "exec");
     match relay.run(child.pidfd, child.master, keys, !options.tty)? {
-        End::Exited(info) => Ok(Outcome::Exited(info)),
+        End::Exited(info) => {
+            let died = events::about(&container.config, "exec_died");
+            events::tell(ops, Event { exit_code: Some(info.code), ..died });
+            Ok(Outcome::Exited(info))
+        }
         End::Detached => Ok(Outcome::Background),
     }
 }

@@ -5,6 +5,7 @@
 //! ends the process with the supervisor.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -12,19 +13,26 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::alive::Alive;
 use super::exec::{self, ExecOptions};
-use crate::base::error::{Context, Result, render};
+use super::stop;
+use crate::base::error::{Context, Kind, Result, fail, render};
 use crate::base::fs::{self, Durability};
-use crate::base::time::now;
-use crate::container::record::{Health, HealthCheck, HealthLog};
-use crate::container::store::{Container, HEALTH};
+use crate::base::lock::Lock;
+use crate::base::time::{self, now};
+use crate::container::record::{Health, HealthCheck, HealthLog, HealthLogTo, OnFailure, StartupCheck};
+use crate::container::store::{Container, HEALTH, Store};
 use crate::ops::context::Context as Ops;
+use crate::ops::events;
 use crate::runtime::supervisor::{Phase, Stdio};
 use crate::sys::{event, fork, prctl, process};
 
 /// How many checks are remembered, as podman has it.
 const KEPT: usize = 5;
-/// How much of a check's output is remembered.
+/// How much of a check's output is remembered, as podman has it.
 const OUTPUT: usize = 500;
+/// What stands for "all of it": a container must not fill the memory of the process that checks it.
+const MOST_OUTPUT: usize = 1 << 20;
+/// A file in the run directory: the container that is being stopped is to be started again.
+const RESTART: &str = "restart";
 
 /// The process that checks; a child of the supervisor.
 pub(super) struct Monitor(i32);
@@ -55,7 +63,7 @@ impl Monitor {
     }
 }
 
-fn save(run: &std::path::Path, health: &Health) -> Result<()> {
+fn save(run: &Path, health: &Health) -> Result<()> {
     fs::replace_json(&run.join(HEALTH), health, Durability::Volatile)
 }
 
@@ -66,44 +74,160 @@ fn watch(ops: &Ops, container: &Container, check: &HealthCheck) -> Result<()> {
     process::close_from(3, &[]).context("close what the supervisor has open")?;
     prctl::parent_death_signal(Some(rustix::process::Signal::KILL)).context("end with the supervisor")?;
     let store = ops.containers()?;
+    if let Some(startup) = &check.startup
+        && !passes_startup(store, container, startup)?
+    {
+        return Ok(());
+    }
     let begun = Instant::now();
-    let mut health = Health::default();
+    let early = || begun.elapsed() < Duration::from_nanos(check.start_period);
     loop {
-        let Some(alive) = Alive::find(store, container)? else { return Ok(()) };
-        if alive.ended_within(Some(Duration::from_nanos(check.interval)))? {
-            return Ok(());
-        }
-        let Some(alive) = Alive::find(store, container)? else { return Ok(()) };
+        let interval =
+            if early() && check.start_interval > 0 { check.start_interval } else { check.interval };
+        let Some(alive) = rest(store, container, interval)? else { return Ok(()) };
         if alive.live.status != Phase::Running {
             continue; // frozen, or on its way out
         }
-        let run = alive.run.clone();
-        let entry = run_once(container, alive, check);
-        health.note(entry, check, begun.elapsed() < Duration::from_nanos(check.start_period));
-        save(&run, &health)?;
+        let entry = run_once(container, alive, &check.test, check.timeout, output_limit(check));
+        let health = note(ops, container, check, entry, early())?;
+        if health.status == "unhealthy" && check.on_failure != OnFailure::None {
+            return act(store, container, check.on_failure);
+        }
+    }
+}
+
+/// Waits for the time of the next check; `None` once the container has ended.
+fn rest(store: &Store, container: &Container, nanoseconds: u64) -> Result<Option<Alive>> {
+    let Some(alive) = Alive::find(store, container)? else { return Ok(None) };
+    if alive.ended_within(Some(Duration::from_nanos(nanoseconds)))? {
+        return Ok(None);
+    }
+    Alive::find(store, container)
+}
+
+/// Runs the start-up check until it passes; false once the container has ended or is restarted.
+fn passes_startup(store: &Store, container: &Container, startup: &StartupCheck) -> Result<bool> {
+    let (mut passed, mut failed) = (0, 0);
+    loop {
+        let Some(alive) = rest(store, container, startup.interval)? else { return Ok(false) };
+        if alive.live.status != Phase::Running {
+            continue;
+        }
+        let entry = run_once(container, alive, &startup.test, startup.timeout, OUTPUT);
+        if entry.exit_code == 0 {
+            passed += 1;
+            if passed >= startup.successes.max(1) {
+                return Ok(true);
+            }
+            continue;
+        }
+        (passed, failed) = (0, failed + 1);
+        if failed == startup.retries {
+            act(store, container, OnFailure::Restart)?;
+            return Ok(false);
+        }
+    }
+}
+
+/// What an unhealthy container comes to. The supervisor ends this process with the container.
+fn act(store: &Store, container: &Container, action: OnFailure) -> Result<()> {
+    match action {
+        OnFailure::None => Ok(()),
+        OnFailure::Kill => Alive::of(store, container)?.signal(9),
+        OnFailure::Stop => stop::stop_one(store, container, None, None),
+        OnFailure::Restart => {
+            let alive = Alive::of(store, container)?;
+            fs::create(&alive.run.join(RESTART))?;
+            let process = &container.config.process;
+            alive.signal(process.stop_signal)?;
+            match alive.ended_within(Some(Duration::from_secs(process.stop_timeout)))? {
+                true => Ok(()),
+                false => stop::kill_now(&alive),
+            }
+        }
+    }
+}
+
+/// Whether the check asked for the restart of the container that has just ended; asked once.
+pub(super) fn restart_asked(run: &Path) -> bool {
+    let mark = run.join(RESTART);
+    mark.exists() && fs::remove_file(&mark).is_ok()
+}
+
+/// Takes the outcome of a check into the records.
+fn note(
+    ops: &Ops,
+    container: &Container,
+    check: &HealthCheck,
+    entry: HealthLog,
+    early: bool,
+) -> Result<Health> {
+    let config = &container.config;
+    let run = ops.containers()?.run_dir(&config.id);
+    let _held = Lock::exclusive(&run.join("health.lock"))?;
+    let mut health: Health = fs::read_json(&run.join(HEALTH)).unwrap_or_default(); // none, before the first
+    let mut event = events::about(config, "health_status");
+    if check.log == HealthLogTo::Events {
+        event.attributes.insert("health_log".into(), entry.output.clone());
+    }
+    health.note(entry, check, early);
+    save(&run, &health)?;
+    if let HealthLogTo::Directory(dir) = &check.log {
+        let path = dir.join(format!("{}-healthcheck.log", config.id));
+        fs::replace_json(&path, &health, Durability::Volatile)?;
+    }
+    event.health = Some(health.status.clone());
+    events::tell(ops, event);
+    Ok(health)
+}
+
+/// `healthcheck run`: checks a running container once; its state after that.
+pub fn check_now(ops: &Ops, name: &str) -> Result<Health> {
+    let store = ops.containers()?;
+    let container = store.resolve(name)?;
+    let Some(check) = &container.config.health else {
+        return Err(fail(Kind::Failed, format!("container `{}` has no health check", container.config.name)));
+    };
+    let alive = Alive::of(store, &container)?;
+    let age = time::since(alive.live.started, now());
+    let entry = run_once(&container, alive, &check.test, check.timeout, output_limit(check));
+    note(ops, &container, check, entry, age < Duration::from_nanos(check.start_period))
+}
+
+fn output_limit(check: &HealthCheck) -> usize {
+    match check.log_size {
+        None => OUTPUT,
+        Some(0) => MOST_OUTPUT,
+        Some(size) => usize::try_from(size).unwrap_or(MOST_OUTPUT).min(MOST_OUTPUT),
     }
 }
 
 /// One check, whatever comes of it.
-fn run_once(container: &Container, alive: Alive, check: &HealthCheck) -> HealthLog {
+fn run_once(container: &Container, alive: Alive, test: &[String], timeout: u64, limit: usize) -> HealthLog {
     let start = now();
-    let (exit_code, output) = match attempt(container, alive, check) {
+    let (exit_code, output) = match attempt(container, alive, test, timeout, limit) {
         Ok(outcome) => outcome,
         Err(error) => (125, render(&error)),
     };
     HealthLog { start, end: now(), exit_code, output }
 }
 
-fn attempt(container: &Container, alive: Alive, check: &HealthCheck) -> Result<(i32, String)> {
+fn attempt(
+    container: &Container,
+    alive: Alive,
+    test: &[String],
+    timeout: u64,
+    limit: usize,
+) -> Result<(i32, String)> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC).context("make a pipe")?;
     let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty())
         .context("open `/dev/null`")?;
     let stdio = Stdio::Files([null, write.try_clone().context("duplicate a pipe")?, write]);
-    let options = ExecOptions { command: command(&check.test), ..ExecOptions::default() };
+    let options = ExecOptions { command: command(test), ..ExecOptions::default() };
     let child = exec::launch(container, alive, &options, stdio)?;
-    let deadline = Instant::now() + Duration::from_nanos(check.timeout);
+    let deadline = Instant::now() + Duration::from_nanos(timeout);
     let mut output = Vec::new();
-    let ended = listen(&read, &child.pidfd, deadline, &mut output)?;
+    let ended = listen(&read, &child.pidfd, deadline, limit, &mut output)?;
     if !ended {
         let _ = process::pidfd_send_signal(child.pidfd.as_fd(), 9); // ended this moment is as good
     }
@@ -112,11 +236,17 @@ fn attempt(container: &Container, alive: Alive, check: &HealthCheck) -> Result<(
     if ended {
         return Ok((exit.code(), text));
     }
-    Ok((-1, format!("timed out after {:?}\n{text}", Duration::from_nanos(check.timeout))))
+    Ok((-1, format!("timed out after {:?}\n{text}", Duration::from_nanos(timeout))))
 }
 
 /// Reads what the check says until it ends or its time is over; says whether it ended.
-fn listen(read: &OwnedFd, pidfd: &OwnedFd, deadline: Instant, output: &mut Vec<u8>) -> Result<bool> {
+fn listen(
+    read: &OwnedFd,
+    pidfd: &OwnedFd,
+    deadline: Instant,
+    limit: usize,
+    output: &mut Vec<u8>,
+) -> Result<bool> {
     let mut open = true;
     loop {
         let mut watched = vec![(pidfd.as_fd(), PollFlags::IN)];
@@ -127,7 +257,7 @@ fn listen(read: &OwnedFd, pidfd: &OwnedFd, deadline: Instant, output: &mut Vec<u
             let mut buffer = [0u8; 4096];
             let count = rustix::io::read(read, &mut buffer).unwrap_or(0);
             open = count > 0;
-            let room = OUTPUT.saturating_sub(output.len());
+            let room = limit.saturating_sub(output.len());
             output.extend(&buffer[..count.min(room)]);
         } else if !ready[0].is_empty() {
             return Ok(true);
@@ -162,7 +292,12 @@ impl Health {
             }
         }
         self.log.push(entry);
-        let surplus = self.log.len().saturating_sub(KEPT);
+        let kept = match check.log_count {
+            None => KEPT,
+            Some(0) => usize::MAX,
+            Some(count) => usize::try_from(count).unwrap_or(usize::MAX),
+        };
+        let surplus = self.log.len().saturating_sub(kept);
         self.log.drain(..surplus);
     }
 }

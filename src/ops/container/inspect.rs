@@ -8,7 +8,8 @@ use super::ps::{self, Sizes};
 use crate::base::error::Result;
 use crate::base::time::rfc3339;
 use crate::container::record::{
-    Config, LogDriver, Mount, MountSource, Namespace, PortMapping, RestartPolicy, Seccomp, State, UserNs,
+    Config, HealthLogTo, LogDriver, Mount, MountSource, Namespace, PortMapping, RestartPolicy, Seccomp,
+    State, UserNs,
 };
 use crate::container::store::{Container, Store};
 use crate::ops::context::Context as Ops;
@@ -233,6 +234,20 @@ fn settings(config: &Config) -> Value {
             "Test": health.test, "Interval": health.interval, "Timeout": health.timeout,
             "StartPeriod": health.start_period, "Retries": health.retries,
         });
+        value["HealthcheckOnFailureAction"] = json!(health.on_failure);
+        value["HealthMaxLogCount"] = json!(health.log_count.unwrap_or(5));
+        value["HealthMaxLogSize"] = json!(health.log_size.unwrap_or(500));
+        value["HealthLogDestination"] = match &health.log {
+            HealthLogTo::Local => json!("local"),
+            HealthLogTo::Events => json!("events_logger"),
+            HealthLogTo::Directory(dir) => json!(dir),
+        };
+        if let Some(startup) = &health.startup {
+            value["StartupHealthCheck"] = json!({
+                "Test": startup.test, "Interval": startup.interval, "Timeout": startup.timeout,
+                "Retries": startup.retries, "Successes": startup.successes,
+            });
+        }
     }
     value
 }

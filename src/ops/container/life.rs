@@ -6,14 +6,16 @@ use std::os::fd::RawFd;
 
 use serde_json::json;
 
-use super::health::Monitor;
+use super::health::{self, Monitor};
 use super::{alive, network, prepare, rm};
 use crate::base::error::{Collected, Context, Error, Result, render};
 use crate::base::fs::{self, Durability};
 use crate::base::time::now;
 use crate::container::record::{RestartPolicy, State, Status};
 use crate::container::store::{Container, Store};
+use crate::event::Event;
 use crate::ops::context::Context as Ops;
+use crate::ops::events;
 use crate::runtime::supervisor::{ExitInfo, Lifecycle, Live, Next, Running, Stdio};
 use crate::runtime::{self, cgroup};
 
@@ -22,6 +24,7 @@ pub(super) struct Life {
     ops: Ops,
     store: Store,
     container: Container,
+    attached: bool,
     attempt: Option<Attempt>,
     first: bool,
     monitor: Option<Monitor>,
@@ -35,10 +38,11 @@ struct Attempt {
 }
 
 impl Life {
-    /// Prepares the life of a container; opens nothing.
-    pub(super) fn new(ops: &Ops, container: Container) -> Result<Life> {
+    /// Prepares the life of a container, to which the command that starts it may be attached; opens nothing.
+    pub(super) fn new(ops: &Ops, container: Container, attached: bool) -> Result<Life> {
         let store = ops.containers()?.clone();
-        Ok(Life { ops: ops.again(), store, container, attempt: None, first: true, monitor: None })
+        let ops = ops.again();
+        Ok(Life { ops, store, container, attached, attempt: None, first: true, monitor: None })
     }
 
     fn save(&mut self, state: State) -> Result<()> {
@@ -90,6 +94,10 @@ impl Lifecycle for Life {
         if let Some(path) = &self.container.config.pid_file {
             fs::replace(path, pid.to_string().as_bytes(), 0o644, Durability::Volatile)?;
         }
+        events::container(&self.ops, &self.container.config, "init");
+        if first && self.attached {
+            events::container(&self.ops, &self.container.config, "attach");
+        }
         Ok(Running {
             pid,
             pidfd,
@@ -120,6 +128,7 @@ impl Lifecycle for Life {
             ..self.container.state.clone()
         };
         self.save(state)?;
+        events::container(&self.ops, &self.container.config, "start");
         self.monitor = Monitor::start(&self.ops, &self.container)?;
         Ok(())
     }
@@ -142,7 +151,11 @@ impl Lifecycle for Life {
     }
 
     fn exited(&mut self, info: &ExitInfo) -> Next {
-        let next = decide(self.container.config.restart, info, self.container.state.restarts);
+        let run = self.store.run_dir(&self.container.config.id);
+        let next = match health::restart_asked(&run) {
+            true => Next::Restart,
+            false => decide(self.container.config.restart, info, self.container.state.restarts),
+        };
         let state = State {
             status: Status::Exited,
             pid: 0,
@@ -157,7 +170,11 @@ impl Lifecycle for Life {
         } else if let Err(error) = self.save(state) {
             self.container.state.error = render(&error);
         }
-        match self.undo() {
+        let died = events::about(&self.container.config, "died");
+        events::tell(&self.ops, Event { exit_code: Some(info.code), ..died });
+        let undone = self.undo();
+        events::container(&self.ops, &self.container.config, "cleanup");
+        match undone {
             Ok(()) => next,
             Err(_) if next == Next::End => next, // finish() reports what is left
             Err(_) => Next::End,

@@ -6,7 +6,7 @@ pub mod changes;
 pub mod create;
 pub mod exec;
 pub mod filter;
-mod health;
+pub mod health;
 pub mod inspect;
 mod life;
 pub mod logs;

@@ -9,7 +9,7 @@ use super::alive::Alive;
 use super::exec::{preserved, runtime_stdio};
 use crate::base::error::{Context, Result};
 use crate::base::fs::{self, Durability};
-use crate::container::record::{Config, IdRange, MountSource, Namespace, UserNs};
+use crate::container::record::{Config, IdRange, MountSource, UserNs};
 use crate::container::store::Container;
 use crate::layer::owner::change_owner as change_owner_of;
 use crate::layer::{MountRequest, Shift, tree};
@@ -18,7 +18,7 @@ use crate::ops::etc;
 use crate::ops::spec::{self, Built, Prepared, Source, SpecContext};
 use crate::ops::volumes;
 use crate::runtime::supervisor::Stdio;
-use crate::runtime::{self, Launch, Rootfs, cgroup, seccomp};
+use crate::runtime::{Launch, Rootfs, cgroup, seccomp};
 use crate::sys::mount::{self, OverlayOptions};
 use crate::sys::rootdir::RootDir;
 use crate::sys::userns::{self, IdMap};
@@ -134,7 +134,7 @@ fn overlay(ops: &Ops, lower: &Path, scratch: &Path, upper: Option<(&Path, &Path)
     let options = OverlayOptions {
         lower: &lower,
         upper: Some((upper, work)),
-        userxattr: ops.roots.rootless,
+        userxattr: ops.restricted(),
         ..OverlayOptions::default()
     };
     mount::overlay(&options).with_context(|| format!("mount an overlay over `{}`", lower[0].display()))
@@ -230,7 +230,6 @@ fn sources(
         fds.extend(fd.map(|fd| (prepared.index, fd)));
     }
     memory_volumes(ops, &container.config, built, &mut fds)?;
-    shared_memory(ops, &container.config, built, &mut fds)?;
     let _ = root;
     Ok(fds)
 }
@@ -314,22 +313,6 @@ fn memory_volumes(
             let made = mount::detached("tmpfs", &options, rustix::mount::MountAttrFlags::empty());
             fds.insert(index, made.with_context(|| format!("mount volume `{name}`"))?);
         }
-    }
-    Ok(())
-}
-
-/// `--ipc container:ID`: the other one's `/dev/shm`, which is in no directory of the host.
-fn shared_memory(ops: &Ops, config: &Config, built: &Built, fds: &mut HashMap<usize, OwnedFd>) -> Result<()> {
-    let Namespace::Container(id) = &config.namespaces.ipc else { return Ok(()) };
-    let store = ops.containers()?;
-    let alive = Alive::of(store, &store.get(id)?)?;
-    let path = Path::new("/dev/shm");
-    let all = built.spec.mounts().as_ref();
-    let place = all.and_then(|all| {
-        all.iter().position(|m| m.destination() == path && m.typ().as_deref() == Some("bind"))
-    });
-    if let Some(index) = place {
-        fds.insert(index, runtime::mount_of(alive.pidfd.as_fd(), path)?);
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::container::record::{Config, MountSource, Status};
 use crate::container::store::{Container, Store};
 use crate::layer::{tree, usage};
 use crate::ops::context::Context as Ops;
+use crate::ops::events;
 use crate::ops::volumes;
 
 /// How `rm` removes.
@@ -115,6 +116,7 @@ fn refuse_running(container: &Container, force: bool) -> Result<()> {
 /// volumes that went with it.
 pub fn remove_record(ops: &Ops, store: &Store, config: &Config, with_volumes: bool) -> Result<u64> {
     let doomed = store.remove(&config.id)?;
+    events::container(ops, config, "remove");
     let mut all = Collected::default();
     all.note(tree::remove(&doomed).context("remove the container's files"));
     all.note(alive::remove_run_dir(&store.run_dir(&config.id)));
@@ -201,11 +203,13 @@ pub fn prune(ops: &Ops, filters: &[String]) -> Result<Pruned> {
 /// `rename`: gives a container another name.
 pub fn rename(ops: &Ops, from: &str, to: &str) -> Result<()> {
     let store = ops.containers()?;
-    let id = store.resolve(from)?.config.id;
-    let _held = store.lock(&id)?;
-    store
-        .rename(&id, to.trim_start_matches('/'))
-        .with_context(|| format!("rename container `{}`", id::short(&id)))
+    let config = store.resolve(from)?.config;
+    let _held = store.lock(&config.id)?;
+    let to = to.trim_start_matches('/');
+    store.rename(&config.id, to).with_context(|| format!("rename container `{}`", id::short(&config.id)))?;
+    let renamed = events::about(&Config { name: to.to_owned(), ..config }, "rename");
+    events::tell(ops, renamed);
+    Ok(())
 }
 
 /// `exists`: kind [`Kind::No`] when there is no such container.

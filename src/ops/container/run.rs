@@ -9,6 +9,7 @@ use crate::base::error::{Kind, fail};
 use crate::container::record::Status;
 use crate::container::store::{Container, Store};
 use crate::ops::context::Context as Ops;
+use crate::ops::events;
 use crate::runtime::supervisor::{
     self, Attach, ClientOptions, DetachKeys, End, ExitInfo, Handle, Request, foreground,
 };
@@ -152,6 +153,8 @@ pub fn restart(
     enter_stage_for(ops, &picked)?;
     Ok(super::select::each(picked, |container| {
         super::stop::stop_one(store, container, signal, time)?;
-        start_found(ops, container, How::default()).map(drop)
+        start_found(ops, container, How::default())?;
+        events::container(ops, &container.config, "restart");
+        Ok(())
     }))
 }

@@ -62,7 +62,7 @@ pub fn start(ops: &Ops, container: &mut Container, held: Lock, how: How) -> Resu
         timeout: (config.timeout > 0).then(|| Duration::from_secs(config.timeout)),
         preserve_fds: preserved(config.process.preserve_fds),
         hold: how.hold,
-        lifecycle: Box::new(Life::new(ops, container.clone())?),
+        lifecycle: Box::new(Life::new(ops, container.clone(), how.attach.is_some())?),
     };
     let mut handle = supervisor::spawn(plan)?;
     handle.wait_started()?;

@@ -10,6 +10,7 @@ use crate::base::lock;
 use crate::container::record::{State, Status};
 use crate::container::store::{Container, Store};
 use crate::ops::context::Context as Ops;
+use crate::ops::events;
 use crate::runtime::supervisor::{self, LOCK, Live, Phase, Request};
 
 /// How `stop` ends a container.
@@ -27,7 +28,13 @@ pub struct StopOptions {
 pub fn stop(ops: &Ops, options: &StopOptions) -> Result<Vec<Done<()>>> {
     let store = ops.containers()?;
     let picked = options.select.pick(store, Container::is_alive)?;
-    Ok(each(picked, |container| stop_one(store, container, options.signal, options.time)))
+    Ok(each(picked, |container| {
+        stop_one(store, container, options.signal, options.time)?;
+        if container.is_alive() {
+            events::container(ops, &container.config, "stop");
+        }
+        Ok(())
+    }))
 }
 
 /// Stops one container, waits until its supervisor has cleaned up, and records that somebody wanted it so.
@@ -110,6 +117,9 @@ pub fn kill(ops: &Ops, select: &Selection, signal: i32) -> Result<Vec<Done<()>>>
             no_restart(&alive.run)?;
         }
         alive.signal(signal)?;
+        let mut killed = events::about(&container.config, "kill");
+        killed.attributes.insert("signal".into(), signal.to_string());
+        events::tell(ops, killed);
         if signal == 9 { thaw(&alive) } else { Ok(()) }
     }))
 }
@@ -128,6 +138,7 @@ pub fn pause(ops: &Ops, select: &Selection) -> Result<Vec<Done<()>>> {
             ));
         }
         freezer(&alive, container)?.freeze()?;
+        events::container(ops, &container.config, "pause");
         set_phase(&alive, Phase::Paused)
     }))
 }
@@ -143,6 +154,7 @@ pub fn unpause(ops: &Ops, select: &Selection) -> Result<Vec<Done<()>>> {
             return Err(fail(Kind::Failed, format!("container `{}` is not paused", container.config.name)));
         }
         freezer(&alive, container)?.thaw()?;
+        events::container(ops, &container.config, "unpause");
         set_phase(&alive, Phase::Running)
     }))
 }

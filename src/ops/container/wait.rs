@@ -80,6 +80,14 @@ pub fn wait(ops: &Ops, options: &WaitOptions) -> Result<Vec<Done<i32>>> {
 }
 
 fn wait_one(store: &Store, container: &Container, options: &WaitOptions) -> Result<i32> {
+    if options.conditions == [Condition::Removed] && container.is_alive() {
+        // Its code is known only as long as its record, or its supervisor, is there.
+        let code = wait_for_end(store, container)?;
+        while store.dir(&container.config.id).exists() {
+            std::thread::sleep(options.interval);
+        }
+        return Ok(code);
+    }
     // The end can be waited for without polling: the supervisor lets go of its lock.
     if options.conditions.is_empty() && container.is_alive() {
         return wait_for_end(store, container);

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{Context, CreateOptions, ImageFacts, Resolved};
+use super::{Context, CreateOptions, ImageFacts, Resolved, health};
 use crate::base::error::{Context as _, Kind, Result, bail, fail};
-use crate::base::{fs, id, time};
+use crate::base::{fs, id};
 use crate::container::names;
 use crate::container::parse::{boolean, env as lines, keys, log as logs, restart, signal};
-use crate::container::record::{Config, HealthCheck, Log, LogDriver, RestartPolicy};
+use crate::container::record::{Config, Log, LogDriver, RestartPolicy};
 
 pub(super) fn resolve(
     context: &Context<'_>,
@@ -35,7 +35,7 @@ pub(super) fn resolve(
         bail!("the container id file `{}` exists already", path.display());
     }
     stop(context, options, image, config)?;
-    config.health = health(options, image)?;
+    config.health = health::resolve(context, options, image, config.restart)?;
     config.log = log(context, options, config)?;
     Ok(())
 }
@@ -169,50 +169,6 @@ fn free_name(context: &Context<'_>) -> Result<String> {
         }
     }
     bail!("no free container name was found")
-}
-
-fn health(options: &CreateOptions, image: &ImageFacts) -> Result<Option<HealthCheck>> {
-    if options.no_healthcheck {
-        if options.health_cmd.is_some() {
-            return Err(fail(Kind::Usage, "--no-healthcheck and --health-cmd exclude each other"));
-        }
-        return Ok(None);
-    }
-    let mut check = match (&options.health_cmd, &image.health) {
-        (Some(command), _) => HealthCheck { test: health_command(command)?, ..HealthCheck::default() },
-        (None, Some(check)) => check.clone(),
-        (None, None) => return Ok(None),
-    };
-    if matches!(check.test.first().map(String::as_str), None | Some("NONE")) {
-        return Ok(None);
-    }
-    let duration = |given: &Option<String>, kept: u64, default: u64| match given.as_deref() {
-        Some(text) => time::parse_duration(text).map(|d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)),
-        None if kept == 0 => Ok(default),
-        None => Ok(kept),
-    };
-    const SECOND: u64 = 1_000_000_000;
-    let never = options.health_interval.as_deref() == Some("disable");
-    check.interval = if never { 0 } else { duration(&options.health_interval, check.interval, 30 * SECOND)? };
-    check.timeout = duration(&options.health_timeout, check.timeout, 30 * SECOND)?;
-    check.start_period = duration(&options.health_start_period, check.start_period, 0)?;
-    check.retries = options.health_retries.unwrap_or(if check.retries == 0 { 3 } else { check.retries });
-    Ok(Some(check))
-}
-
-/// A JSON array is `CMD`, anything else a line for the shell; `none` is no check.
-fn health_command(text: &str) -> Result<Vec<String>> {
-    if text == "none" {
-        return Ok(vec!["NONE".into()]);
-    }
-    if text.trim_start().starts_with('[') {
-        let mut words: Vec<String> = serde_json::from_str(text).context("read --health-cmd")?;
-        if !matches!(words.first().map(String::as_str), Some("CMD" | "CMD-SHELL" | "NONE")) {
-            words.insert(0, "CMD".into());
-        }
-        return Ok(words);
-    }
-    Ok(vec!["CMD-SHELL".into(), text.to_owned()])
 }
 
 /// `--systemd`: whether the mode holds for this command, as Podman decides.

@@ -324,8 +324,24 @@ pub struct CreateOptions {
     pub health_timeout: Option<String>,
     /// `--health-on-failure`
     pub health_on_failure: Option<String>,
+    /// `--health-start-interval`
+    pub health_start_interval: Option<String>,
     /// `--health-startup-cmd`
     pub health_startup_cmd: Option<String>,
+    /// `--health-startup-interval`
+    pub health_startup_interval: Option<String>,
+    /// `--health-startup-retries`
+    pub health_startup_retries: Option<u32>,
+    /// `--health-startup-success`
+    pub health_startup_success: Option<u32>,
+    /// `--health-startup-timeout`
+    pub health_startup_timeout: Option<String>,
+    /// `--health-log-destination`
+    pub health_log_destination: Option<String>,
+    /// `--health-max-log-count`
+    pub health_max_log_count: Option<u32>,
+    /// `--health-max-log-size`
+    pub health_max_log_size: Option<u32>,
     /// `--no-healthcheck`
     pub no_healthcheck: bool,
 }

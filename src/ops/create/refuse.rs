@@ -28,9 +28,7 @@ pub(super) fn unsupported(options: &CreateOptions) -> Result<()> {
         ("--decryption-key", !o.decryption_key.is_empty()),
         ("--preserve-fd", !o.preserve_fd.is_empty()),
         ("--conmon-pidfile", o.conmon_pidfile.is_some()),
-        ("--health-startup-cmd", o.health_startup_cmd.is_some()),
         ("--sdnotify", o.sdnotify.as_deref().is_some_and(|mode| mode != "ignore")),
-        ("--health-on-failure", o.health_on_failure.as_deref().is_some_and(|action| action != "none")),
         ("--seccomp-policy", o.seccomp_policy.as_deref().is_some_and(|policy| policy != "default")),
         ("--volume-driver", o.volume_driver.as_deref().is_some_and(|driver| driver != "local")),
     ];

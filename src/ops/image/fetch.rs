@@ -27,8 +27,33 @@ pub(super) struct Wanted<'a> {
     pub(super) diff_id: Digest,
     /// The blob that it comes as, where that is known.
     pub(super) blob: Option<Blob>,
-    /// Opens its bytes, compressed or not; they verify themselves at their end.
-    pub(super) open: Box<dyn Fn() -> Result<Box<dyn Read + Send>> + Sync + 'a>,
+    /// Where its bytes come from.
+    pub(super) origin: Box<dyn Origin + 'a>,
+}
+
+/// Where the bytes of a layer come from.
+pub(super) trait Origin: Sync {
+    /// Opens them, compressed or not; they verify themselves at their end.
+    fn open(&self) -> Result<Box<dyn Read + Send>>;
+
+    /// What was kept of them for another try shall not stay.
+    fn forget(&self) {}
+
+    /// Whether the connection broke, so that what was kept is worth keeping.
+    fn broke(&self) -> bool {
+        false
+    }
+
+    /// Whether they began with bytes kept of an earlier try, which may be wrong.
+    fn resumed(&self) -> bool {
+        false
+    }
+}
+
+impl<F: Fn() -> Result<Box<dyn Read + Send>> + Sync> Origin for F {
+    fn open(&self) -> Result<Box<dyn Read + Send>> {
+        self()
+    }
 }
 
 /// Makes sure that all layers are in the store, then commits what `image` makes of them. On failure, layers that nothing
@@ -129,6 +154,10 @@ fn fetch(layers: &layer::Store, wanted: &[Wanted<'_>], progress: &dyn Progress) 
         work();
     });
     let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // After a broken connection the next pull goes on with what is there; of a refused image nothing stays.
+    if failure.is_some() && !missing.iter().any(|wanted| wanted.origin.broke()) {
+        missing.iter().for_each(|wanted| wanted.origin.forget());
+    }
     failure.map_or(Ok(()), Err)
 }
 
@@ -151,10 +180,21 @@ fn fetch_one(
         task.done("skipped: already exists");
         return Ok(());
     }
-    let mut tar = Unpacked::start((wanted.open)()?, stop.clone(), task.clone())?;
-    layers
-        .unpack_locked(&lock, &wanted.diff_id, &mut tar, &|_| {})
-        .with_context(|| format!("unpack layer `{}`", wanted.diff_id))?;
+    let unpack = || {
+        let mut tar = Unpacked::start(wanted.origin.open()?, stop.clone(), task.clone())?;
+        layers
+            .unpack_locked(&lock, &wanted.diff_id, &mut tar, &|_| {})
+            .with_context(|| format!("unpack layer `{}`", wanted.diff_id))
+    };
+    let origin = &wanted.origin;
+    match unpack() {
+        Err(_) if !stop.load(Ordering::Relaxed) && origin.resumed() && !origin.broke() => {
+            origin.forget();
+            unpack()?
+        }
+        other => other?,
+    };
+    origin.forget();
     drop(lock);
     if let Some(blob) = &wanted.blob {
         layers.remember_blob(&wanted.diff_id, blob)?;

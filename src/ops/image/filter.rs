@@ -173,7 +173,7 @@ fn has_label(image: &Image, key: &str, value: Option<&str>) -> bool {
 }
 
 /// Whether a pattern fits a name of an image: whole, without its tag, as Docker shortens it, or its last parts.
-pub(super) fn name_fits(pattern: &str, name: &str) -> bool {
+pub fn name_fits(pattern: &str, name: &str) -> bool {
     let bare = |text: &str| {
         let path = text.rfind('/').map_or(0, |slash| slash + 1);
         let end = text[path..].find([':', '@']).map_or(text.len(), |at| at + path);

@@ -10,6 +10,7 @@ use super::{PullOptions, trust};
 use crate::base::digest::{Counted, Digest};
 use crate::base::error::{Context as _, Result, bail};
 use crate::base::fs;
+use crate::event::{Event, Subject};
 use crate::image::NewImage;
 use crate::image::archive::manifests::{self, Kind};
 use crate::image::archive::members::Members;
@@ -18,6 +19,7 @@ use crate::image::archive::save::temporary;
 use crate::layer::codec::{self, Compression};
 use crate::layer::{Blob, LayerInfo};
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::ops::progress::Progress;
 use crate::registry::{Platform, Reference};
 
@@ -51,7 +53,12 @@ pub fn load(context: &Context, source: &LoadSource, progress: &dyn Progress) -> 
     };
     let members = open(context, source).with_context(|| what.clone())?;
     trust::allow_archive(&members, path, &PullOptions::default()).with_context(|| what.clone())?;
-    import_all(context, &members, &[], progress).context(what)
+    let loaded = import_all(context, &members, &[], progress).context(what)?;
+    for one in &loaded {
+        let name = one.names.first().map(String::as_str).unwrap_or_default();
+        events::tell(context, Event::now(Subject::Image, "loadfromarchive", one.id.hex(), name));
+    }
+    Ok(loaded)
 }
 
 /// Loads every image of an archive that comes through an open file or a pipe.
@@ -194,7 +201,7 @@ fn wanted<'a>(members: &'a Members, part: &'a Part) -> Wanted<'a> {
         }
         Ok(Box::new(Verified::new(reader, &blob.digest)))
     };
-    Wanted { diff_id: part.diff_id.clone(), blob, open: Box::new(open) }
+    Wanted { diff_id: part.diff_id.clone(), blob, origin: Box::new(open) }
 }
 
 /// A member whose digest is checked at its end.

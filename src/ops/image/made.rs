@@ -15,6 +15,7 @@ use crate::image::config::{Config, History, Settings};
 use crate::image::{Committed, NewImage};
 use crate::layer::{LayerInfo, codec};
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::registry::manifest::{DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST};
 use crate::registry::{Client, ClientOptions, Platform, Reference};
 
@@ -150,5 +151,7 @@ pub fn import(
         bail!("the layer was removed again by a prune at the same moment");
     }
     let created_by = format!("/bin/sh -c #(nop) ADD file:{} in /", layer.diff_id.hex());
-    commit(context, config, &layer, &About { created_by, ..about.clone() }).map(|committed| committed.id)
+    let id = commit(context, config, &layer, &About { created_by, ..about.clone() })?.id;
+    events::image(context, &context.images().get(&id)?, None, "import");
+    Ok(id)
 }

@@ -4,6 +4,7 @@ mod ahead;
 mod ancestry;
 pub mod artifacts;
 mod change;
+mod chunked;
 mod copy;
 mod fetch;
 mod filter;
@@ -21,7 +22,7 @@ mod pull;
 mod push;
 pub mod remote;
 mod remove;
-
+mod resume;
 mod save;
 mod scp;
 mod shares;
@@ -33,7 +34,7 @@ mod tests;
 
 pub use copy::{CopyOptions, Instances, copy};
 pub use fetch::{remove_unused, sweep_layers};
-pub use filter::Filter;
+pub use filter::{Filter, name_fits};
 pub use history::{HistoryEntry, MISSING, history};
 pub use inspect::{GraphDriver, Inspect, RootFs, inspect};
 pub use layers::{LayerNode, LayerTree, tree};

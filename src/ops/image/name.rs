@@ -4,6 +4,7 @@ use super::find_or_install;
 use crate::base::error::{Kind, Result, fail, is_not_found};
 use crate::image::Image;
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::registry::Reference;
 use crate::registry::reference::is_short_name;
 
@@ -23,6 +24,9 @@ pub fn tag(context: &Context, image: &str, names: &[String]) -> Result<Image> {
     let references = names.iter().map(|name| own_name(name)).collect::<Result<Vec<_>>>()?;
     let image = find_or_install(context, image)?;
     context.images().tag(&image.id, &references)?;
+    for name in &references {
+        events::image(context, &image, Some(&name.full()), "tag");
+    }
     Ok(image)
 }
 
@@ -30,10 +34,14 @@ pub fn tag(context: &Context, image: &str, names: &[String]) -> Result<Image> {
 pub fn untag(context: &Context, image: &str, names: &[String]) -> Result<Vec<String>> {
     let image = find_or_install(context, image)?;
     if names.is_empty() {
-        return context.images().untag(&image.id, None);
+        let taken = context.images().untag(&image.id, None)?;
+        events::image(context, &image, None, "untag");
+        return Ok(taken);
     }
     let full = names.iter().map(|name| name_of(&image, name)).collect::<Result<Vec<_>>>()?;
-    context.images().untag(&image.id, Some(&full))
+    let taken = context.images().untag(&image.id, Some(&full))?;
+    taken.iter().for_each(|name| events::image(context, &image, Some(name), "untag"));
+    Ok(taken)
 }
 
 /// The image's name that a typed one means.

@@ -1,18 +1,23 @@
 //! `pull`, and getting an image for `run` and `create`.
 
+use std::io::{Cursor, Read};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::fetch::{self, Wanted};
-use super::{lists, load, trust};
+use super::resume::Download;
+use super::{chunked, lists, load, trust};
 use crate::base::digest::Digest;
 use crate::base::error::{Context as _, Error, Explain, Kind, Result, bail, fail, is_not_found, render};
+use crate::event::{Event, Subject};
 use crate::image::archive::read::{check_types, pair};
 use crate::image::transport::Transport;
 use crate::image::{Config, Image, NewImage, embedded};
-use crate::layer::Blob;
+use crate::layer::{self, Blob};
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::ops::progress::Progress;
 use crate::registry::{Client, ClientOptions, Credentials, FetchedImage, Platform, Reference, Registries};
 
@@ -190,11 +195,8 @@ fn kept(image: Image, text: &str) -> Pulled {
 pub(super) fn install_embedded(context: &Context) -> Result<Image> {
     let parts = embedded::build()?;
     let layer = parts.layer;
-    let wanted = Wanted {
-        diff_id: parts.diff_id,
-        blob: None,
-        open: Box::new(|| Ok(Box::new(std::io::Cursor::new(layer.clone())))),
-    };
+    let bytes = || -> Result<Box<dyn Read + Send>> { Ok(Box::new(Cursor::new(layer.clone()))) };
+    let wanted = Wanted { diff_id: parts.diff_id, blob: None, origin: Box::new(bytes) };
     let committed = fetch::commit(context, &[wanted], &crate::ops::progress::Silent, &|infos| {
         Ok(NewImage {
             config: parts.config.clone(),
@@ -265,7 +267,10 @@ fn remote(context: &Context, text: &str, options: &PullOptions, progress: &dyn P
     for candidate in candidates {
         progress.message(&format!("Trying to pull {candidate}..."));
         match pull_one(context, &client, &candidate, options, progress) {
-            Ok(pulled) => return Ok(pulled),
+            Ok(pulled) => {
+                events::tell(context, Event::now(Subject::Image, "pull", pulled.id.hex(), &pulled.name));
+                return Ok(pulled);
+            }
             Err(error) => failures.push((candidate, error)),
         }
     }
@@ -327,7 +332,11 @@ fn pull_one(
     check_types(&fetched.image)?;
     let config_bytes = configuration(context, client, name, &fetched)?;
     let config = Config::parse(&config_bytes)?;
-    let wanted = wanted(client, name, &fetched, pair(&config, fetched.image.layers.len())?);
+    let diff_ids = pair(&config, fetched.image.layers.len())?;
+    let store = context.layers()?;
+    let layers: Vec<_> = fetched.image.layers.iter().zip(diff_ids).collect();
+    let tables = chunked::fetch(store, client, name, &layers, progress);
+    let wanted = wanted(client, name, store, &fetched, diff_ids);
     // A name with a digest stays pinned to it; its tag said nothing.
     let own = name.digest.as_ref().map_or_else(|| name.clone(), |digest| name.with_digest(digest));
     let committed = fetch::commit(context, &wanted, progress, &|infos| {
@@ -340,6 +349,7 @@ fn pull_one(
             digests: vec![fetched.manifest.digest.clone(), fetched.top.digest.clone()],
         })
     })?;
+    chunked::remember(store, &tables);
     Ok(Pulled {
         id: committed.id,
         name: own.full(),
@@ -367,19 +377,17 @@ fn configuration(
 fn wanted<'a>(
     client: &'a Client,
     name: &'a Reference,
+    store: &'a layer::Store,
     fetched: &'a FetchedImage,
     diff_ids: &[Digest],
 ) -> Vec<Wanted<'a>> {
     let layers = fetched.image.layers.iter().zip(diff_ids);
     layers
-        .map(|(layer, diff_id)| Wanted {
-            diff_id: diff_id.clone(),
-            blob: Some(Blob {
-                digest: layer.digest.clone(),
-                media_type: layer.media_type.clone(),
-                size: layer.size,
-            }),
-            open: Box::new(move || Ok(Box::new(client.blob(name, &layer.digest, layer.size)?))),
+        .map(|(layer, diff_id)| {
+            let blob =
+                Blob { digest: layer.digest.clone(), media_type: layer.media_type.clone(), size: layer.size };
+            let origin = Download { client, name, blob: blob.clone(), store, state: Arc::default() };
+            Wanted { diff_id: diff_id.clone(), blob: Some(blob), origin: Box::new(origin) }
         })
         .collect()
 }

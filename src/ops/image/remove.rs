@@ -12,6 +12,7 @@ use crate::base::id;
 use crate::image::Image;
 use crate::layer::usage::size;
 use crate::ops::context::Context;
+use crate::ops::events;
 
 /// What `rmi` was asked for.
 #[derive(Debug, Clone, Default)]
@@ -194,6 +195,7 @@ fn delete(context: &Context, image: &Image, parents: Vec<Image>, removed: &mut R
     for doomed in std::iter::once(image).chain(&parents) {
         removed.freed += records_size(context, &doomed.id);
         removed.untagged.extend(context.images().remove(&doomed.id)?);
+        events::image(context, doomed, None, "remove");
         removed.deleted.push(doomed.id.clone());
         unused.extend(
             doomed.layers.iter().filter(|layer| !unused.contains(layer)).cloned().collect::<Vec<_>>(),

@@ -12,6 +12,7 @@ use crate::base::{fs, id};
 use crate::image::archive::Format;
 use crate::image::archive::save::{SaveSettings, Saving, Sink, save as write};
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::ops::progress::Progress;
 
 /// What `save` was asked for.
@@ -77,6 +78,7 @@ fn write_images(
     let advance =
         |layer: &Digest| progress.start(&format!("blob {}", id::short(layer.as_str())), None).done("done");
     open(&mut |sink| write(&images, layers, &settings, sink, &advance).map(drop))?;
+    images.iter().for_each(|saved| events::image(context, &saved.image, None, "save"));
     Ok(images.into_iter().map(|saving| saving.image.id).collect())
 }
 

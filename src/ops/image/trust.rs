@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{PullOptions, place};
-use crate::base::error::{Context as _, Kind, Result, fail};
+use crate::base::error::{Context as _, Explain, Kind, Result, fail};
 use crate::base::fs::{self, Durability};
 use crate::base::roots;
 use crate::image::archive::members::Members;
@@ -76,11 +76,15 @@ pub fn set(given: Option<&Path>, scope: &str, kind: &str) -> Result<()> {
     let requirement = match kind {
         "accept" | "insecureAcceptAnything" => Requirement::of("insecureAcceptAnything"),
         "reject" => Requirement::of("reject"),
-        other => {
+        "signedBy" | "sigstoreSigned" => {
             return Err(fail(
                 Kind::Usage,
-                format!("`{other}` is not a kind of trust that dhow can keep: accept or reject"),
-            ));
+                format!("dhow cannot check signatures yet, so `{kind}` cannot be set"),
+            )
+            .hint("`--type` takes accept or reject"));
+        }
+        other => {
+            return Err(fail(Kind::Usage, format!("`{other}` is not a kind of trust: accept or reject")));
         }
     };
     let (found, mut policy) = load(given)?;

@@ -17,6 +17,8 @@ const LIMIT: u64 = 4 << 20;
 pub struct AuthFile {
     path: PathBuf,
     root: Map<String, Value>,
+    /// It is Docker's: there Docker Hub goes by its old URL, and only whole registries have an entry.
+    docker: bool,
 }
 
 impl AuthFile {
@@ -34,12 +36,12 @@ impl AuthFile {
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<AuthFile> {
         let path = path.to_owned();
         if bytes.trim_ascii().is_empty() {
-            return Ok(AuthFile { path, ..AuthFile::default() });
+            return Ok(AuthFile { docker: is_docker(&path), path, ..AuthFile::default() });
         }
         // serde_json's message tells line and column, never the text, which may hold a secret.
         let root =
             serde_json::from_slice(bytes).with_context(|| format!("parse auth file `{}`", path.display()))?;
-        Ok(AuthFile { path, root })
+        Ok(AuthFile { docker: is_docker(&path), path, root })
     }
 
     /// Finds the credentials for `registry/repository`.
@@ -106,8 +108,7 @@ impl AuthFile {
         fs::create_dir_all(dir)?;
         let lock = fs::open(dir)?;
         lock.lock().with_context(|| format!("lock `{}`", dir.display()))?;
-        let mut file =
-            AuthFile::read(&path)?.unwrap_or_else(|| AuthFile { path: path.clone(), ..AuthFile::default() });
+        let mut file = AuthFile::read(&path)?.map_or_else(|| AuthFile::parse(&path, b""), Ok)?;
         let answer = change(&mut file)?;
         let mut text =
             serde_json::to_vec_pretty(&file.root).with_context(|| format!("encode `{}`", path.display()))?;
@@ -122,6 +123,7 @@ impl AuthFile {
         let helper = self.helper_of(key).or_else(|| store.map(str::to_owned));
         let entry = match (&helper, credentials) {
             (Some(helper), _) => {
+                helper::check_key(helper, key)?;
                 helper::store(helper, &server_key(key), credentials)?;
                 json!({})
             }
@@ -140,13 +142,10 @@ impl AuthFile {
     pub(super) fn take(&mut self, key: &str) -> Result<bool> {
         let store = self.root.get("credsStore").and_then(Value::as_str).filter(|helper| !helper.is_empty());
         let helper = self.helper_of(key).or_else(|| store.map(str::to_owned));
-        let mut erased = false;
-        if let Some(helper) = helper {
-            erased = helper::get(&helper, &server_key(key))?.is_some();
-            if erased {
-                helper::erase(&helper, &server_key(key))?;
-            }
-        }
+        let erased = match helper.filter(|_| !key.contains('/')) {
+            Some(helper) => helper::forget(&helper, &server_key(key))?,
+            None => false,
+        };
         let auths = self.auths_mut()?;
         let before = auths.len();
         let spelled = spellings(key).next().unwrap_or_else(|| key.to_owned());
@@ -154,16 +153,35 @@ impl AuthFile {
         Ok(erased || auths.len() < before)
     }
 
-    /// Removes all entries.
+    /// Removes all entries, and what the file's helpers keep.
     pub(super) fn clear(&mut self) -> Result<()> {
+        if let Some(store) =
+            self.root.get("credsStore").and_then(Value::as_str).filter(|store| !store.is_empty())
+        {
+            helper::forget_all(store)?;
+        }
+        for (server, helper) in self.root.get("credHelpers").and_then(Value::as_object).into_iter().flatten()
+        {
+            if let Some(helper) = helper.as_str().filter(|helper| !helper.is_empty()) {
+                helper::forget(helper, server)?;
+            }
+        }
         self.auths_mut()?.clear();
         Ok(())
     }
 
-    /// Docker's own file calls Docker Hub by its old URL; `auth.json` calls it `docker.io`.
     fn key_for_writing(&self, key: &str) -> String {
-        let docker = self.path.file_name().is_some_and(|name| name == "config.json");
-        if docker { server_key(key) } else { key.to_owned() }
+        if self.docker { server_key(key) } else { key.to_owned() }
+    }
+
+    /// Says that the file is Docker's, whatever it is called.
+    pub(super) fn as_docker(&mut self, key: &str) -> Result<()> {
+        ensure!(
+            !key.contains('/'),
+            "Docker's file of logins has no place for a part of a registry as `{key}`"
+        );
+        self.docker = true;
+        Ok(())
     }
 
     fn auths_mut(&mut self) -> Result<&mut Map<String, Value>> {
@@ -171,6 +189,11 @@ impl AuthFile {
         let auths = self.root.entry("auths").or_insert_with(|| json!({}));
         auths.as_object_mut().with_context(|| format!("`auths` of `{path}` is not an object"))
     }
+}
+
+/// By its name, Docker's file.
+fn is_docker(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "config.json")
 }
 
 /// `quay.io/a/b`, `quay.io/a`, `quay.io`; Docker Hub has more than one name.

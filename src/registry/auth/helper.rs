@@ -57,6 +57,35 @@ pub(super) fn erase(helper: &str, server: &str) -> Result<()> {
     change(helper, "erase", server.as_bytes())
 }
 
+/// Makes a helper forget a server; says whether it knew it.
+pub(super) fn forget(helper: &str, server: &str) -> Result<bool> {
+    let known = get(helper, server)?.is_some();
+    if known {
+        erase(helper, server)?;
+    }
+    Ok(known)
+}
+
+/// Makes a helper forget all servers; says whether it knew one.
+pub(super) fn forget_all(helper: &str) -> Result<bool> {
+    let (success, output) = call(helper, "list", b"")?;
+    if !success {
+        bail!("credential helper `{helper}` (list): {}", printable(String::from_utf8_lossy(&output).trim()));
+    }
+    let known: std::collections::BTreeMap<String, String> = serde_json::from_slice(&output)
+        .with_context(|| format!("read the list of credential helper `{helper}`"))?;
+    known.keys().try_for_each(|server| erase(helper, server))?;
+    Ok(!known.is_empty())
+}
+
+/// Helpers keep credentials by host: they would not find what is kept for a part of it.
+pub(super) fn check_key(helper: &str, key: &str) -> Result<()> {
+    if key.contains('/') {
+        bail!("credential helper `{helper}` keeps logins for registries, not for a part as `{key}`");
+    }
+    Ok(())
+}
+
 fn change(helper: &str, action: &str, input: &[u8]) -> Result<()> {
     let (success, output) = call(helper, action, input)?;
     if !success {

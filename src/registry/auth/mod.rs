@@ -1,8 +1,9 @@
 //! Credentials: where they are looked for, and how `login` and `logout` keep them (containers-auth.json(5)).
 //!
-//! Order: `--creds`; then `--authfile` or `REGISTRY_AUTH_FILE` alone; else `$XDG_RUNTIME_DIR/containers/auth.json`,
-//! `~/.config/containers/auth.json`, `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`. The first that knows the
-//! registry wins. In a file, `quay.io/a/b` is looked up as itself, then `quay.io/a`, then `quay.io`.
+//! Order: `--creds`; then `--authfile` or `REGISTRY_AUTH_FILE` alone; else `$DOCKER_CONFIG/config.json`,
+//! `$XDG_RUNTIME_DIR/containers/auth.json`, `~/.config/containers/auth.json`, `~/.docker/config.json`, then the
+//! credential helpers of registries.conf. The first that knows the registry wins. In a file, `quay.io/a/b` is looked up as
+//! itself, then `quay.io/a`, then `quay.io`.
 //!
 //! A secret never stands in an error, a `Debug` form or a command line.
 
@@ -85,8 +86,7 @@ pub fn find(authfile: Option<&Path>, helpers: &[String], name: &str) -> Result<O
             return Ok(Some(found));
         }
     }
-    let outside = helpers.iter().filter(|helper| helper.as_str() != "containers-auth.json");
-    for helper in outside {
+    for helper in outside(helpers) {
         if let Some(found) = helper::get(helper, &server_key(registry_of(name)))? {
             return Ok(Some(found));
         }
@@ -94,11 +94,41 @@ pub fn find(authfile: Option<&Path>, helpers: &[String], name: &str) -> Result<O
     Ok(None)
 }
 
-/// The file that `login` and `logout` change: `--authfile`, `REGISTRY_AUTH_FILE`, an auth file in the runtime directory
-/// when there is one already, else the one that survives a reboot.
+/// The helpers of registries.conf that are programs; the one word beside them means the auth file.
+fn outside(helpers: &[String]) -> impl Iterator<Item = &String> {
+    helpers.iter().filter(|helper| helper.as_str() != "containers-auth.json")
+}
+
+/// Keeps credentials in the helper that registries.conf puts first; `false` when that is the auth file.
+pub fn store_outside(helpers: &[String], key: &str, credentials: &Credentials) -> Result<bool> {
+    let Some(first) = helpers.first().filter(|first| *first != "containers-auth.json") else {
+        return Ok(false);
+    };
+    check_key(key)?;
+    helper::check_key(first, key)?;
+    helper::store(first, &server_key(key), credentials).map(|()| true)
+}
+
+/// Makes the helpers of registries.conf forget a registry, or all that they know; says whether they knew something.
+pub fn forget_outside(helpers: &[String], key: Option<&str>) -> Result<bool> {
+    let mut known = false;
+    for helper in outside(helpers) {
+        known |= match key {
+            Some(key) => helper::forget(helper, &server_key(key))?,
+            None => helper::forget_all(helper)?,
+        };
+    }
+    Ok(known)
+}
+
+/// The file that `login` and `logout` change: `--authfile`, `REGISTRY_AUTH_FILE`, `$DOCKER_CONFIG/config.json`, an auth
+/// file in the runtime directory when there is one already, else the one that survives a reboot.
 pub fn writable(authfile: Option<&Path>) -> Result<PathBuf> {
     if let Some(only) = chosen_file(authfile) {
         return Ok(only);
+    }
+    if let Some(docker) = roots::env_path("DOCKER_CONFIG") {
+        return Ok(docker.join("config.json"));
     }
     match runtime_file() {
         Some(path) if path.exists() => Ok(path),
@@ -106,12 +136,26 @@ pub fn writable(authfile: Option<&Path>) -> Result<PathBuf> {
     }
 }
 
+/// Keeps credentials for a registry in a file as Docker writes it (`--compat-auth-file`).
+pub fn store_as_docker(path: &Path, key: &str, credentials: &Credentials) -> Result<()> {
+    check_key(key)?;
+    AuthFile::edit(path, |file| {
+        file.as_docker(key)?;
+        file.put(key, credentials)
+    })
+}
+
 /// Keeps credentials for a registry (or `registry/namespace`) in a file.
 pub fn store(path: &Path, key: &str, credentials: &Credentials) -> Result<()> {
-    if key.is_empty() || key.contains(char::is_whitespace) {
-        bail!("`{key}` is not a registry");
-    }
+    check_key(key)?;
     AuthFile::edit(path, |file| file.put(key, credentials))
+}
+
+fn check_key(key: &str) -> Result<()> {
+    if key.is_empty() || key.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        bail!("`{}` is not a registry", key.escape_default());
+    }
+    Ok(())
 }
 
 /// Forgets the credentials for a registry; `false` when there were none.
@@ -138,9 +182,10 @@ fn runtime_file() -> Option<PathBuf> {
 }
 
 fn search_path() -> Vec<PathBuf> {
+    let chosen = roots::env_path("DOCKER_CONFIG").map(|dir| dir.join("config.json"));
     let user = roots::config_home().ok().map(|dir| dir.join("containers/auth.json"));
-    let docker = roots::env_path("DOCKER_CONFIG").or_else(|| Some(roots::home().ok()?.join(".docker")));
-    [runtime_file(), user, docker.map(|dir| dir.join("config.json"))].into_iter().flatten().collect()
+    let docker = roots::home().ok().map(|dir| dir.join(".docker/config.json"));
+    [chosen, runtime_file(), user, docker].into_iter().flatten().collect()
 }
 
 /// The registry's part of a name.

@@ -1,5 +1,7 @@
 //! Servers that lie, break, wander off or ask too much.
 
+use std::time::Duration;
+
 use super::server::{Reply, Seen, Server};
 use super::*;
 use crate::base::error::hints_of;
@@ -77,6 +79,37 @@ fn a_broken_download_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn servers_that_stand_still_or_drip_are_left_and_come_back_to() {
+    let hasty = || Client::new(ClientOptions { patience: Duration::from_millis(300), ..options() });
+    let rest = |from: usize| {
+        Reply::new(206, &content()[from..]).header("Content-Range", format!("bytes {from}-{}/{BIG}", BIG - 1))
+    };
+    let half = || Reply::new(200, &content()[..BIG / 2]).claiming(BIG);
+    let silent = Server::start(move |request, _| match request.range() {
+        None => half().falling_silent(),
+        Some(from) => rest(from),
+    });
+    let dripping = Server::start(move |request, _| match request.range() {
+        None => Reply::new(200, content()).dripping(1, Duration::from_millis(20)),
+        Some(from) => rest(from),
+    });
+    for server in [&silent, &dripping] {
+        assert_eq!(read_blob(&hasty(), &reference(server), &content()).unwrap(), content());
+        assert_eq!(server.seen().len(), 2, "{:?}", server.seen());
+    }
+    let always = Server::start(move |request, _| match request.range() {
+        None => Reply::new(200, content()).dripping(1, Duration::from_millis(20)),
+        Some(from) => rest(from).dripping(1, Duration::from_millis(20)),
+    });
+    let error = read_blob(&hasty(), &reference(&always), &content()).unwrap_err();
+    assert!(say(&error).contains("bytes a second"), "{}", say(&error));
+    assert_eq!(always.seen().len(), 4);
+    let documents = Server::start(|_, _| manifest_reply().dripping(1, Duration::from_millis(20)));
+    let error = hasty().manifest(&reference(&documents)).unwrap_err();
+    assert!(say(&error).contains("bytes a second"), "{}", say(&error));
+}
+
+#[test]
 fn a_server_that_ignores_ranges_is_read_from_the_start() {
     let (got, seen) = pull(|_, before| {
         if before == 0 {
@@ -90,14 +123,18 @@ fn a_server_that_ignores_ranges_is_read_from_the_start() {
 }
 
 #[test]
-fn a_wrong_range_is_refused() {
+fn a_wrong_range_is_not_believed_and_the_whole_is_asked_for() {
     for range in ["bytes 5-9/10", "", "bytes 0-3145727/3145728", "nonsense"] {
-        let (got, _) = pull(move |request, _| match request.range() {
-            None => Reply::new(200, &content()[..BIG / 2]).claiming(BIG),
+        let (got, seen) = pull(move |request, before| match request.range() {
+            None if before == 0 => Reply::new(200, &content()[..BIG / 2]).claiming(BIG),
+            None => Reply::new(200, content()),
             Some(from) => Reply::new(206, &content()[from..]).header("Content-Range", range),
         });
-        assert!(got.unwrap_err().contains("was asked for"), "{range}");
+        assert_eq!(got.unwrap(), content(), "{range}");
+        assert_eq!(seen.len(), 3);
     }
+    let (got, _) = pull(|_, _| Reply::new(206, content()).header("Content-Range", "bytes 0-3145727/3145728"));
+    assert!(got.unwrap_err().contains("the whole was asked for"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! the busybox of the host's distribution, a real registry on loopback, a pty.
 
 pub mod command;
+pub mod faulty;
 pub mod image;
 pub mod pty;
 pub mod registry;

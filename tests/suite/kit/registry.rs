@@ -39,10 +39,23 @@ impl Registry {
 
     /// Starts one.
     pub fn with(sandbox: &Sandbox, options: Options) -> Registry {
+        Registry::begin(sandbox, options, false)
+    }
+
+    /// Starts one with TLS that lets in only who shows a certificate of our authority.
+    pub fn for_known_clients(sandbox: &Sandbox) -> Registry {
+        Registry::begin(sandbox, Options { tls: true, password: false }, true)
+    }
+
+    fn begin(sandbox: &Sandbox, options: Options, clients: bool) -> Registry {
         let port = free_port();
         let dir = sandbox.path(&format!("registry-{port}"));
         fs::create_dir_all(dir.join("data")).unwrap();
-        let config = config(&dir, port, options);
+        let mut config = config(&dir, port, options);
+        if clients {
+            let authority = dir.join("certs/ca.crt").display().to_string();
+            config = config.replace("key: ", &format!("clientcas: [{authority}], key: "));
+        }
         fs::write(dir.join("config.yml"), config).unwrap();
         // The line a request goes to stdout, what went wrong to stderr.
         let log = fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
@@ -66,6 +79,20 @@ impl Registry {
     /// The directory with `ca.crt`, for `--cert-dir`.
     pub fn cert_dir(&self) -> PathBuf {
         self.dir.join("certs")
+    }
+
+    /// A directory for `--cert-dir` with the authority and a certificate to show.
+    pub fn client_cert_dir(&self) -> PathBuf {
+        let dir = self.dir.join("client");
+        fs::create_dir_all(&dir).unwrap();
+        let script = "set -e
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=alice -keyout client.key \
+                -out client.csr
+            openssl x509 -req -in client.csr -CA ../certs/ca.crt -CAkey ../certs/ca.priv -CAcreateserial -days 2 \
+                -out client.cert
+            cp ../certs/ca.crt .";
+        shell(script, &dir);
+        dir
     }
 
     /// What the registry logged: one line a request.
@@ -171,6 +198,10 @@ fn certificates(dir: &Path) {
         printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\n' > ext
         openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.priv -CAcreateserial -days 2 -extfile ext \
             -out server.pem";
+    shell(script, dir);
+}
+
+fn shell(script: &str, dir: &Path) {
     let output = Command::new("sh").args(["-c", script]).current_dir(dir).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -46,6 +46,9 @@ pub(in crate::cli::image) struct ResultArgs {
     /// One layer for all, the base's included
     #[arg(long)]
     pub(in crate::cli::image) squash_all: bool,
+    /// What becomes of the result: a directory, `-`, or type=local|tar|oci|docker|image,dest=PATH
+    #[arg(short, long, value_name = "OUTPUT")]
+    pub(in crate::cli::image) output: Vec<String>,
     /// Form of the manifest: oci or docker
     #[arg(long, value_name = "FORMAT", env = "BUILDAH_FORMAT", hide_env = true, value_parser = ["oci", "docker"])]
     pub(in crate::cli::image) format: Option<String>,
@@ -71,6 +74,7 @@ pub(in crate::cli::image) struct ResultArgs {
 
 impl ResultArgs {
     pub(in crate::cli::image) fn fill(&self, options: &mut BuildOptions) -> Result<()> {
+        options.outputs.clone_from(&self.output);
         options.names = self.tag.iter().map(|name| own_name(name)).collect::<Result<_>>()?;
         let pairs = |texts: &[String]| texts.iter().map(|text| key_value(text)).collect::<Result<Vec<_>>>();
         let env = self.env.iter().map(|text| looked_up("--env", text)).collect::<Result<Vec<_>>>()?;

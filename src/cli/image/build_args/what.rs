@@ -27,9 +27,15 @@ pub(in crate::cli::image) struct WhatArgs {
     /// File of such lines
     #[arg(long, value_name = "PATH")]
     pub(in crate::cli::image) build_arg_file: Vec<PathBuf>,
-    /// Further context: NAME=docker-image://IMAGE
+    /// Further context: NAME=DIRECTORY, docker-image://IMAGE, oci-layout://PATH, an archive's or repository's URL
     #[arg(long, value_name = "NAME=WHERE")]
     pub(in crate::cli::image) build_context: Vec<String>,
+    /// Secret for RUN --mount=type=secret: id=ID[,src=PATH|env=NAME]
+    #[arg(long, value_name = "SECRET")]
+    pub(in crate::cli::image) secret: Vec<String>,
+    /// ssh agent for RUN --mount=type=ssh: default or ID[=SOCKET|KEY,…]
+    #[arg(long, value_name = "AGENT")]
+    pub(in crate::cli::image) ssh: Vec<String>,
     /// Base of the first stage, in place of what its FROM says
     #[arg(long, value_name = "IMAGE")]
     pub(in crate::cli::image) from: Option<String>,
@@ -50,6 +56,8 @@ impl WhatArgs {
         options.ignore_file = self.ignorefile;
         options.target = self.target;
         options.from = self.from;
+        options.secrets = self.secret;
+        options.ssh = self.ssh;
         options.all_stages = self.skip_unused_stages == Some(false);
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         options.jobs = self.jobs.filter(|jobs| *jobs > 0).unwrap_or_else(processors);

@@ -18,7 +18,7 @@ pub mod inventory;
 pub mod known;
 mod place;
 mod select;
-pub(crate) use select::clean;
+pub(crate) use select::{clean, literal};
 mod target;
 #[cfg(test)]
 mod tests;
@@ -50,6 +50,8 @@ pub struct Request<'a> {
     pub called: &'a str,
     /// Paths, globs and files given in place. URLs must have been fetched (and are paths in staging then).
     pub sources: &'a [TransferSource],
+    /// These are not all sources of the instruction, so that the destination must be a directory.
+    pub several: bool,
     /// The list of what is left out of the context; `None` for stages and images.
     pub ignore: Option<&'a Ignore>,
     /// `--exclude`
@@ -146,10 +148,18 @@ pub fn scan(request: &Request<'_>, known: Option<&mut Known>) -> Result<Scan> {
         }
     }
     let origin = request.origin.try_clone().context("duplicate a descriptor")?;
-    Ok(Scan { origin, items, several: request.sources.len() > 1, chown: request.chown })
+    Ok(Scan { origin, items, several: request.several || request.sources.len() > 1, chown: request.chown })
 }
 
 impl Scan {
+    /// Gives everything to an owner that was not known when it was scanned (`--chown` of a name). The digest changes.
+    pub fn give_to(&mut self, owner: (u32, u32)) {
+        self.chown = Some(owner);
+        let entries =
+            self.items.iter_mut().flat_map(|item| item.ancestors.iter_mut().chain(&mut item.entries));
+        entries.for_each(|entry| entry.owner = owner);
+    }
+
     /// The digest of everything that the result depends on: names, kinds, bytes, modes, owners, link targets,
     /// attributes, which names are one file. Not times.
     pub fn digest(&self) -> Digest {

@@ -32,6 +32,17 @@ pub(super) fn select(request: &Request<'_>, word: &str) -> Result<Vec<Chosen>> {
     paths.into_iter().map(|path| one(request, word, path, skipped)).collect()
 }
 
+/// A name as a word that stands for that name alone, whatever characters it has.
+pub(crate) fn literal(name: &str) -> String {
+    name.chars().fold(String::new(), |mut word, letter| {
+        if matches!(letter, '*' | '?' | '[' | '\\') {
+            word.push('\\');
+        }
+        word.push(letter);
+        word
+    })
+}
+
 /// The path from the origin: no empty parts and dots, `..` clamped, relative.
 pub(crate) fn clean(word: &str) -> PathBuf {
     let mut path = PathBuf::new();

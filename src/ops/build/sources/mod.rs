@@ -2,8 +2,3 @@
 
 pub mod git;
 pub mod url;
-
-/// Whether a source of `ADD` is fetched rather than found in the context.
-pub fn is_remote(word: &str) -> bool {
-    url::is_url(word) || git::is_git(word)
-}

@@ -117,6 +117,13 @@ impl Job<'_> {
         if kind.contains("foreign") || kind.contains("nondistributable") {
             return Ok(layer.clone());
         }
+        // What is no archive of files (an attestation) stays what it is.
+        let archive = kind.starts_with("application/vnd.oci.image.layer.v1.tar")
+            || kind.starts_with("application/vnd.docker.image.rootfs.diff.tar");
+        if !archive {
+            self.blob("blob", source, layer)?;
+            return Ok(layer.clone());
+        }
         let now = compression_of(kind);
         let wanted = match (self.sink.layers(), now) {
             (Layers::Plain, _) => Compression::None,

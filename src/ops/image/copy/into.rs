@@ -94,7 +94,7 @@ impl Job<'_> {
                     media_type: layer.media_type.clone(),
                     size: layer.size,
                 }),
-                open: Box::new(move || source.blob(layer)),
+                origin: Box::new(move || source.blob(layer)),
             })
             .collect();
         let committed = fetch::commit(self.context, &wanted, self.progress, &|infos| {

@@ -19,6 +19,7 @@ use crate::image::Image;
 use crate::image::transport::Transport;
 use crate::layer::codec::Compression;
 use crate::ops::context::Context;
+use crate::ops::events;
 use crate::ops::progress::Progress;
 use crate::registry::{Client, Reference};
 
@@ -65,18 +66,32 @@ pub fn push(
         return push_list(context, image, destination, options, progress);
     }
     let text = destination.unwrap_or(image);
-    let pushed = match Transport::parse(text)? {
+    let pushed = push_one(context, image, &found, destination, options, progress);
+    let pushed = pushed.with_context(|| format!("push `{text}`"))?;
+    events::image(context, &found, Some(text), "push");
+    Ok(pushed)
+}
+
+fn push_one(
+    context: &Context,
+    image: &str,
+    found: &Image,
+    destination: Option<&str>,
+    options: &PushOptions,
+    progress: &dyn Progress,
+) -> Result<PushedImage> {
+    let text = destination.unwrap_or(image);
+    match Transport::parse(text)? {
         None => {
-            let (client, to) = target(&found, text, destination.is_none(), options)?;
-            send::push(context, &found, client, to, options, progress)
+            let (client, to) = target(found, text, destination.is_none(), options)?;
+            send::push(context, found, client, to, options, progress)
         }
         Some(Transport::Registry(to)) => {
             let (client, _) = pull::reach(&to.full(), &options.reach)?;
-            send::push(context, &found, client, to, options, progress)
+            send::push(context, found, client, to, options, progress)
         }
-        Some(place) => files::push(context, image, found, &place, options, progress),
-    };
-    pushed.with_context(|| format!("push `{text}`"))
+        Some(place) => files::push(context, image, found.clone(), &place, options, progress),
+    }
 }
 
 /// A list goes with all its images.
