@@ -2,6 +2,7 @@
 //!
 //! Nothing in here knows the word container.
 
+pub mod chmod;
 pub mod config;
 pub mod digest;
 pub mod error;

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 
 use super::ast::{self, ArgDecl, Command, Healthcheck, Instruction, Network, RunCommand, Security, Step};
-use super::chmod::Chmod;
 use super::expose::{self, Port};
 use super::mount::{self, Mount};
 use super::scope::Variables;
 use super::{expand, ignore};
+use crate::base::chmod::Chmod;
 use crate::base::error::{Result, usage};
 use crate::base::signal;
 

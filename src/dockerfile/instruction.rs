@@ -7,7 +7,8 @@ use super::ast::{
     Transfer, TransferSource,
 };
 use super::flags::{Flag, Flags};
-use super::{chmod, mount, parser, words};
+use super::{mount, parser, words};
+use crate::base::chmod::Chmod;
 use crate::base::error::{Context, Error, Explain, Result, bail, ensure, usage};
 use crate::base::time::parse_duration;
 
@@ -188,7 +189,7 @@ fn transfer(keyword: &str, mut flags: Flags, rest: &str, source: &Source) -> Res
     );
     let chmod = flags.text("chmod");
     if let Some(mode) = chmod.as_deref().filter(|mode| !mode.contains('$')) {
-        chmod::Chmod::parse(mode)?;
+        Chmod::parse(mode)?;
     }
     Ok(Transfer {
         sources,

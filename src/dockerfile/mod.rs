@@ -11,12 +11,11 @@
 //!    next step with them, and the engine does it and tells the scope ([`Scope::apply`]).
 //! 5. `ONBUILD` triggers of the base are read by [`parse_trigger`] into steps like others.
 //!
-//! Beside it: [`ignore`] (`.dockerignore`), [`glob`] (sources of `COPY`), [`chmod`], [`mount`] (`RUN --mount`),
+//! Beside it: [`ignore`] (`.dockerignore`), [`glob`] (sources of `COPY`), [`mount`] (`RUN --mount`),
 //! [`expose`], and [`history`] (the `created_by` texts).
 
 pub mod action;
 pub mod ast;
-pub mod chmod;
 mod expand;
 pub mod expose;
 mod flags;

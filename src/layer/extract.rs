@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use super::place;
 use super::tar::{Entry, Kind, Reader};
+use crate::base::chmod::Chmod;
 use crate::base::error::{Context, Explain, Result, anyhow, bail};
 use crate::base::text;
 use crate::sys::file::{self, FileType, Mode, OFlags};
@@ -45,12 +46,14 @@ pub enum Purpose {
 }
 
 /// How to unpack.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// What for.
     pub purpose: Purpose,
     /// Everything belongs to these ids, whatever the archive says.
     pub owner: Option<(u32, u32)>,
+    /// Changes the mode of everything but links.
+    pub chmod: Option<Chmod>,
     /// Only one id is mapped: owners that cannot be given are counted, not fatal.
     pub ignore_chown_errors: bool,
 }
@@ -143,8 +146,11 @@ impl Extractor {
 
     /// Unpacks a whole archive.
     pub fn run(mut self, reader: &mut Reader<'_>) -> Result<Report> {
-        while let Some(entry) = reader.next_entry()? {
+        while let Some(mut entry) = reader.next_entry()? {
             self.report.entries += 1;
+            if let Some(chmod) = &self.options.chmod {
+                entry.mode = chmod.apply(entry.mode, entry.kind == Kind::Directory);
+            }
             let path = self.placed(&entry.path)?;
             if path == self.below && !path.is_empty() && entry.kind == Kind::Directory {
                 continue;

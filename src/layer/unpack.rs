@@ -116,6 +116,7 @@ impl Store {
         ExtractOptions {
             purpose: Purpose::Layer { userxattr: self.options.rootless },
             owner: None,
+            chmod: None,
             ignore_chown_errors: self.options.rootless && has_one_id(),
         }
     }

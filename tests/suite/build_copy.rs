@@ -233,6 +233,25 @@ fn archives_are_unpacked_by_add_and_by_nothing_else() {
 }
 
 #[test]
+fn a_mode_is_given_to_what_an_archive_brings() {
+    let sandbox = Sandbox::new();
+    let tar = Tar::new().dir("top", 0o700).file("top/f", 0o600, b"F").file("top/x", 0o4700, b"X");
+    sandbox.file("work/c/a.tar", tar.symlink("top/l", "f").bytes());
+    for (mode, dir, file, executable) in [
+        ("755", "drwxr-xr-x", "-rwxr-xr-x", "-rwxr-xr-x"),
+        ("u=rwX,go=rX", "drwxr-xr-x", "-rw-r--r--", "-rwxr-xr-x"),
+        ("g+w", "drwx-w----", "-rw--w----", "-rws-w----"),
+    ] {
+        let list = listing(&sandbox, &format!("FROM scratch\nADD --chmod={mode} a.tar /p/\n"));
+        for (name, shown) in [("p/top/", dir), ("p/top/f", file), ("p/top/x", executable)] {
+            let line = list.lines().find(|line| line.ends_with(&format!(" {name}"))).unwrap_or_default();
+            assert!(line.starts_with(shown), "{mode} {name}: {list}");
+        }
+        assert!(list.contains("p/top/l -> f"), "{list}");
+    }
+}
+
+#[test]
 fn an_archive_that_wants_out_stays_inside() {
     let sandbox = Sandbox::new();
     let host = sandbox.path("host");

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::super::action::{Run, Transfer, TransferSource};
 use super::super::ast::{ArgDecl, Command, Healthcheck, Network, RunCommand, Security};
-use super::super::chmod::Chmod;
 use super::super::mount::Mount;
 use super::super::{Action, parse, parse_trigger};
 use super::last;
+use crate::base::chmod::Chmod;
 use crate::base::error::render;
 
 /// The action of one instruction after `FROM` and some variables.

@@ -176,6 +176,7 @@ impl Tree {
         let extract = Options {
             purpose: Purpose::Tree,
             owner: options.archive.then_some(self.owner),
+            chmod: None,
             ignore_chown_errors: !options.archive,
         };
         let root = self.root.try_clone().context("duplicate a root's descriptor")?;

@@ -182,7 +182,7 @@ fn of_stream(
 /// Everything belongs to the caller: the build gives files their owners.
 fn unpacking() -> Options {
     let me = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    Options { purpose: Purpose::Tree, owner: Some(me), ignore_chown_errors: false }
+    Options { purpose: Purpose::Tree, owner: Some(me), chmod: None, ignore_chown_errors: false }
 }
 
 /// What `--build-context NAME=VALUE` can name.

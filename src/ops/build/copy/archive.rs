@@ -78,6 +78,7 @@ pub(super) fn unpack(
     let extract = Options {
         purpose: Purpose::Tree,
         owner: scan.chown,
+        chmod: scan.chmod.clone(),
         ignore_chown_errors: options.ignore_chown_errors,
     };
     let stream = archive.try_clone().map_err(io::Error::other)?;

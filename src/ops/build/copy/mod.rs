@@ -27,10 +27,10 @@ mod walk;
 use std::ffi::CString;
 use std::path::PathBuf;
 
+use crate::base::chmod::Chmod;
 use crate::base::digest::{Algorithm, Digest, Hasher};
 use crate::base::error::{Context, Result};
 use crate::dockerfile::action::TransferSource;
-use crate::dockerfile::chmod::Chmod;
 use crate::dockerfile::ignore::Ignore;
 use crate::sys::file::Timespec;
 use crate::sys::rootdir::RootDir;
@@ -75,6 +75,8 @@ pub struct Scan {
     several: bool,
     /// `--chown`, also for what is unpacked and for directories that are made on the way.
     chown: Option<(u32, u32)>,
+    /// `--chmod`, for what is unpacked.
+    chmod: Option<Chmod>,
 }
 
 impl Request<'_> {
@@ -148,7 +150,8 @@ pub fn scan(request: &Request<'_>, known: Option<&mut Known>) -> Result<Scan> {
         }
     }
     let origin = request.origin.try_clone().context("duplicate a descriptor")?;
-    Ok(Scan { origin, items, several: request.several || request.sources.len() > 1, chown: request.chown })
+    let several = request.several || request.sources.len() > 1;
+    Ok(Scan { origin, items, several, chown: request.chown, chmod: request.chmod.cloned() })
 }
 
 impl Scan {

@@ -1,4 +1,4 @@
-//! `--chmod` of `COPY` and `ADD`: octal (`755`, `0755`, `4755`) or symbolic as chmod(1) has it (`u=rwX,go=rX`,
+//! Modes as `--chmod` of `COPY` and `ADD` has them: octal (`755`, `0755`, `4755`) or symbolic as chmod(1) has it (`u=rwX,go=rX`,
 //! `+x`, `g-w,o=`, `g=u`). Without classes a clause is about all of them: a build has no umask.
 
 use crate::base::error::{Explain, Result, usage};
