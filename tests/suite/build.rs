@@ -181,7 +181,7 @@ fn what_run_mounts_is_not_in_the_layer() {
     let sandbox = with(concat!(
         "FROM scratch\nCOPY --from=busybox /bin /bin\n",
         "RUN --mount=type=cache,target=/root/.cache --mount=type=tmpfs,target=/deep/er echo x > /root/.cache/x\n",
-        "RUN --mount=type=bind,target=/src,rw touch /src/new; ls /src > /listed\n",
+        "RUN --mount=type=bind,target=/src,rw,z touch /src/new; ls /src > /listed\n",
     ));
     build(&sandbox, "-t made");
     assert!(!sandbox.path("work/ctx/new").exists());

@@ -127,7 +127,8 @@ fn add_bind(stage: &mut Stage<'_>, bind: &Bind, scratch: &Path, mounts: &mut Mou
     } else {
         from_layers(stage, bind, &tree, scratch)?
     };
-    let options = MountOptions { read_only: !bind.writable, ..MountOptions::default() };
+    let options =
+        MountOptions { read_only: !bind.writable, relabel: bind.relabel, ..MountOptions::default() };
     mounts.add(Record { target, source: MountSource::Bind(PathBuf::from("bound")), options }, Some(fd));
     Ok(())
 }
