@@ -12,7 +12,7 @@ use super::staging::{ObjectLock, Staging};
 use super::tar::{Feed, Reader};
 use super::{LayerInfo, Store};
 use crate::base::digest::{Algorithm, Digest, Hasher};
-use crate::base::error::{Context, Result, anyhow, bail};
+use crate::base::error::{Context, Result, anyhow, bail, ensure};
 use crate::base::fs::{self, Durability};
 use crate::sys::rootdir::RootDir;
 
@@ -47,9 +47,7 @@ impl Store {
     pub fn unpack_new(&self, tar: &mut dyn Read, progress: &dyn Fn(u64)) -> Result<LayerInfo> {
         let staging = self.stage()?;
         let (info, marked_end) = self.build(staging.path(), Algorithm::Sha256, tar, progress)?;
-        if !marked_end {
-            bail!("the archive is truncated: it has no end mark");
-        }
+        ensure_whole(marked_end)?;
         let _lock = self.lock_layer(&info.diff_id)?;
         if self.has(&info.diff_id) {
             return self.info(&info.diff_id);
@@ -122,22 +120,34 @@ impl Store {
     }
 }
 
-/// Unpacks an uncompressed archive into a tree that may hold things already (`cp`, `ADD`, volumes): the same
-/// extractor as for layers, without their meaning of `.wh.` names.
+/// Unpacks an uncompressed archive into a tree: the same extractor as for layers, without their meaning of `.wh.`
+/// names. One that was cut between two entries is refused too: nothing else tells that it is not whole.
 pub fn extract_tree(root: RootDir, options: ExtractOptions, tar: &mut dyn Read) -> Result<Report> {
-    extract_below(root, Path::new("/"), options, tar)
+    let (report, marked_end) = extract(root, Path::new("/"), options, tar)?;
+    ensure_whole(marked_end)?;
+    Ok(report)
 }
 
-/// The same, below the directory `dir` of the tree: its links, and those of the archive, lead where they would with the
-/// tree as the root.
+/// The same, below the directory `dir` of a tree that may hold things already (`cp`, `ADD`): its links, and those of the
+/// archive, lead where they would with the tree as the root. The end mark may be missing, as for tar(1).
 pub fn extract_below(
     root: RootDir,
     dir: &Path,
     options: ExtractOptions,
     tar: &mut dyn Read,
 ) -> Result<Report> {
+    extract(root, dir, options, tar).map(|(report, _)| report)
+}
+
+/// Unpacks, and says whether there was an end mark.
+fn extract(root: RootDir, dir: &Path, options: ExtractOptions, tar: &mut dyn Read) -> Result<(Report, bool)> {
     let job = Job { extractor: Extractor::new(root, None, options)?.below(dir)?, recorder: None };
-    Ok(pipeline::run(&mut Source::new(tar, &|_| {}), None, |feed| job.run(feed))?.0)
+    pipeline::run(&mut Source::new(tar, &|_| {}), None, |feed| job.run(feed))
+}
+
+fn ensure_whole(marked_end: bool) -> Result<()> {
+    ensure!(marked_end, "the archive is truncated: it has no end mark");
+    Ok(())
 }
 
 /// The placing side.

@@ -45,6 +45,20 @@ fn archives_and_dockerfiles_come_on_standard_input() {
 }
 
 #[test]
+fn a_context_that_was_cut_between_two_files_is_refused() {
+    let sandbox = Sandbox::new();
+    let tar =
+        Tar::new().file("Dockerfile", 0o644, b"FROM scratch\nCOPY . /\n").file("f", 0o644, b"F").bytes();
+    let (one, both) = (2 * 512, 4 * 512);
+    for cut in [one, both] {
+        let err = sandbox.dhow(["build", "-"]).stdin(&tar[..cut]).fails(125);
+        assert!(err.contains("the archive is truncated"), "{cut}: {err}");
+    }
+    sandbox.dhow(["build", "-"]).stdin(tar).ok();
+    assert_eq!(fs::read_dir(sandbox.root().join("staging")).unwrap().count(), 0, "staging is not empty");
+}
+
+#[test]
 fn contexts_come_from_servers_and_repositories() {
     let sandbox = Sandbox::new();
     let tar = gzip(
