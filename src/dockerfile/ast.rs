@@ -22,17 +22,6 @@ pub struct Dockerfile {
     pub warnings: Vec<Warning>,
 }
 
-impl Dockerfile {
-    /// Takes the arguments and stages of another file (a further `-f`) in behind its own.
-    pub fn append(&mut self, other: Dockerfile) {
-        self.args.extend(other.args);
-        for stage in other.stages {
-            self.stages.push(Stage { index: self.stages.len(), ..stage });
-        }
-        self.warnings.extend(other.warnings);
-    }
-}
-
 /// `# syntax=`, `# escape=`, `# check=`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directives {

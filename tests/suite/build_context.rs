@@ -59,6 +59,18 @@ fn a_context_that_was_cut_between_two_files_is_refused() {
 }
 
 #[test]
+fn several_dockerfiles_are_one() {
+    let sandbox = Sandbox::new();
+    sandbox.file("work/c/one", "FROM scratch AS base\nCOPY <<f /one\n1\nf");
+    sandbox.file("work/c/two", "COPY <<f /two\n2\nf\nFROM base\n");
+    sandbox.line("build -f c/one -f c/two -o ../out c").ok();
+    for (name, text) in [("one", "1\n"), ("two", "2\n")] {
+        assert_eq!(fs::read_to_string(sandbox.path("out").join(name)).unwrap(), text);
+    }
+    assert!(sandbox.line("build -f c/one -f c/none c").fails(125).contains("c/none"));
+}
+
+#[test]
 fn contexts_come_from_servers_and_repositories() {
     let sandbox = Sandbox::new();
     let tar = gzip(

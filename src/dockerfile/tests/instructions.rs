@@ -280,10 +280,3 @@ fn oddities_are_warnings() {
         [(2, "empty line inside a continued instruction"), (5, "the stage name `a` was used before")];
     assert_eq!(warnings, expected);
 }
-
-#[test]
-fn several_files_are_one() {
-    let mut file = parse("A", "FROM x AS a").unwrap();
-    file.append(parse("B", "ARG v=a\nFROM $v\nRUN x").unwrap());
-    assert_eq!((file.stages[1].index, &*file.stages[1].source.file, file.args.len()), (1, "B", 1));
-}
