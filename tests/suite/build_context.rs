@@ -71,6 +71,36 @@ fn several_dockerfiles_are_one() {
 }
 
 #[test]
+fn an_image_of_a_layout_is_chosen_by_its_digest() {
+    let sandbox = Sandbox::new();
+    for name in ["a", "b"] {
+        sandbox.file(&format!("work/c/{name}"), name);
+        let text = format!("FROM scratch\nCOPY {name} /\n");
+        sandbox.dhow(["build", "-q", "-f", "-", "-t", name, "c"]).stdin(text).ok();
+        sandbox.dhow(["push", "-q", name, &format!("oci:layout:{name}")]).ok();
+    }
+    sandbox.line("rmi -a -f").ok();
+    sandbox.line("builder prune -f").ok();
+    let index = fs::read(sandbox.path("work/layout/index.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    for (at, name, other) in [(0, "a", "b"), (1, "b", "a")] {
+        let digest = index["manifests"][at]["digest"].as_str().unwrap();
+        let context = format!("base=oci-layout://layout@{digest}");
+        let words = ["build", "-f", "-", "-o", "../out", "--build-context", &context, "c"];
+        drop(fs::remove_dir_all(sandbox.path("out")));
+        sandbox.dhow(words).stdin("FROM base\nCOPY <<x /\nx\n").ok();
+        assert!(sandbox.path("out").join(name).is_file() && !sandbox.path("out").join(other).exists());
+    }
+    let none = format!("sha256:{:064}", 0);
+    for (digest, said) in [(none.as_str(), "no image"), ("sha256:00", "oci-layout://layout@sha256:00")] {
+        let context = format!("base=oci-layout://layout@{digest}");
+        let words = ["build", "-f", "-", "--build-context", &context, "c"];
+        let err = sandbox.dhow(words).stdin("FROM base\n").fails(125);
+        assert!(err.contains(said), "{err}");
+    }
+}
+
+#[test]
 fn contexts_come_from_servers_and_repositories() {
     let sandbox = Sandbox::new();
     let tar = gzip(

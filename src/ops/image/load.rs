@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::fetch::{self, Wanted};
 use super::{PullOptions, trust};
 use crate::base::digest::{Counted, Digest};
-use crate::base::error::{Context as _, Result, bail};
+use crate::base::error::{self, Context as _, Result, bail};
 use crate::base::fs;
 use crate::event::{Event, Subject};
 use crate::image::NewImage;
@@ -68,6 +68,7 @@ pub(super) fn load_file(context: &Context, file: File, progress: &dyn Progress) 
 }
 
 /// `docker-archive:PATH[:NAME]`, `oci-archive:`, `oci:` and `dir:` in place of a registry's name; `None` for anything else.
+/// In place of NAME, a digest says which image.
 pub(super) fn transport(
     context: &Context,
     text: &str,
@@ -86,6 +87,10 @@ pub(super) fn transport(
     };
     let members = open(context, &LoadSource::Path(path.into()))?;
     trust::allow_archive(&members, Some(Path::new(path)), options)?;
+    if let Some(digest) = name.and_then(|name| name.parse::<Digest>().ok()) {
+        let loaded = import_digest(context, &members, &digest, progress);
+        return loaded.map(|loaded| Some(vec![loaded])).with_context(|| format!("pull `{text}`"));
+    }
     let names: Vec<Reference> = name.map(super::name::own_name).transpose()?.into_iter().collect();
     import_all(context, &members, &names, progress).map(Some).with_context(|| format!("pull `{text}`"))
 }
@@ -151,6 +156,24 @@ fn import_all(
         return import(context, members, picked, &own, progress).map(|loaded| vec![loaded]);
     }
     found.iter().map(|found| import(context, members, found, &found.names, progress)).collect()
+}
+
+/// The one image whose manifest, or whose index, has this digest; under its own names.
+fn import_digest(
+    context: &Context,
+    members: &Members,
+    digest: &Digest,
+    progress: &dyn Progress,
+) -> Result<Loaded> {
+    let found = read::images(members, &Platform::host())?;
+    let is_meant = |found: &&Found| {
+        let manifest = found.manifest.as_ref().map(|(bytes, _)| Digest::of(bytes));
+        found.digests.contains(digest) || manifest.as_ref() == Some(digest)
+    };
+    let Some(picked) = found.iter().find(is_meant) else {
+        return Err(error::fail(error::Kind::NotFound, format!("no image `{digest}` is in the archive")));
+    };
+    import(context, members, picked, &picked.names, progress)
 }
 
 fn import(

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use super::copy::is_tar_start;
 use super::sources::git::{Checkout, GitUrl, is_git};
 use super::sources::url::is_url;
+use crate::base::digest::Digest;
 use crate::base::error::{Context, Kind, Result, bail, fail};
 use crate::base::text::printable;
 use crate::dockerfile::ignore::Ignore;
@@ -214,7 +215,7 @@ impl Named {
         match scheme {
             "docker-image" | "container-image" | "docker" => Ok(Named::Image(rest.to_owned())),
             "oci-layout" => {
-                let (path, name) = split_layout(rest);
+                let (path, name) = split_layout(rest)?;
                 Ok(Named::OciLayout(path.to_owned(), name.map(str::to_owned)))
             }
             "local" | "path" => Ok(Named::Directory(rest.to_owned())),
@@ -241,15 +242,16 @@ impl Named {
 }
 
 /// The path and the tag or digest of `PATH[:TAG][@DIGEST]`.
-fn split_layout(text: &str) -> (&str, Option<&str>) {
+fn split_layout(text: &str) -> Result<(&str, Option<&str>)> {
     if let Some((path, digest)) = text.rsplit_once('@') {
         let path = path.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(path, |(path, _)| path);
-        return (path, Some(digest));
+        digest.parse::<Digest>().with_context(|| format!("read `oci-layout://{}`", printable(text)))?;
+        return Ok((path, Some(digest)));
     }
-    match text.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
+    Ok(match text.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
         Some((path, tag)) => (path, Some(tag)),
         None => (text, None),
-    }
+    })
 }
 
 /// An archive is unpacked, another file is the only one of the context.

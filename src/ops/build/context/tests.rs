@@ -119,6 +119,7 @@ fn archives_on_standard_input_are_unpacked_and_swept() {
 fn named_contexts_are_told_apart() {
     let image = |name: &str| Named::Image(name.into());
     let layout = |path: &str, name: Option<&str>| Named::OciLayout(path.into(), name.map(str::to_owned));
+    let by_digest = &format!("oci-layout://p@sha256:{:064}", 0);
     for (value, expected) in [
         ("../x", Named::Directory("../x".into())),
         ("a:b", Named::Directory("a:b".into())),
@@ -126,12 +127,13 @@ fn named_contexts_are_told_apart() {
         ("docker://alpine", image("alpine")),
         ("container-image://h:5000/a", image("h:5000/a")),
         ("oci-layout:///p/q:tag", layout("/p/q", Some("tag"))),
-        ("oci-layout://p@sha256:00", layout("p", Some("sha256:00"))),
+        (by_digest, layout("p", Some(&by_digest["oci-layout://p@".len()..]))),
         ("oci-layout:p/q", layout("p/q", None)),
         ("https://h/x.git#main", Named::Remote("https://h/x.git#main".into())),
         ("https://h/x.tgz", Named::Remote("https://h/x.tgz".into())),
     ] {
         assert_eq!(Named::parse(value).unwrap(), expected, "{value}");
     }
+    assert!(Named::parse("oci-layout://p@sha256:00").is_err());
     assert!(Named::parse("").is_err() && Named::parse("nope://x").is_err());
 }
