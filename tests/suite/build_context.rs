@@ -101,6 +101,26 @@ fn an_image_of_a_layout_is_chosen_by_its_digest() {
 }
 
 #[test]
+fn pruning_forgets_what_is_known_of_files_and_urls() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(|_, _| Reply::new(200, "U").header("ETag", "\"v1\""));
+    sandbox.file("work/c/f", "F");
+    let text = format!("FROM scratch\nCOPY f /\nADD http://{}/u /\n", server.address());
+    let urls = sandbox.root().join("build/urls");
+    for command in ["builder prune -f", "system prune -f"] {
+        sandbox.dhow(["build", "-q", "-f", "-", "c"]).stdin(text.clone()).ok();
+        assert_eq!(fs::read_dir(&urls).unwrap().count(), 1, "{command}");
+        let known = sandbox.root().join("build/known");
+        fs::create_dir_all(&known).unwrap();
+        fs::write(known.join("00"), "").unwrap();
+        sandbox.line(command).ok();
+        for dir in [&urls, &known] {
+            assert_eq!(fs::read_dir(dir).unwrap().count(), 0, "{command}: {}", dir.display());
+        }
+    }
+}
+
+#[test]
 fn contexts_come_from_servers_and_repositories() {
     let sandbox = Sandbox::new();
     let tar = gzip(

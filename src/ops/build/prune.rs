@@ -1,4 +1,12 @@
 //! What builds keep, and giving it back.
+//!
+//! ```text
+//! <root>/build/cache, seen, content    finished steps: [`cache`](super::cache)
+//! <root>/build/mounts                  `RUN --mount=type=cache`: [`cache_mount`]
+//! <root>/build/known                   digests of files of contexts: [`known`](super::copy::known)
+//! <root>/build/urls                    what servers said of files: [`url`](super::sources::url)
+//! <root>/build/active                  layers of running builds: stays
+//! ```
 
 use std::collections::HashSet;
 
@@ -63,7 +71,7 @@ pub fn prune(ops: &Ops, older: Option<Duration>) -> Result<Kept> {
     gone.bytes += image::sweep_layers(ops, &unreferenced)?;
     drop(lock);
     if older.is_none() {
-        for name in ["seen", "content", "known"] {
+        for name in ["seen", "content", "known", "urls"] {
             for entry in fs::read_dir(&cache.dir().join(name))? {
                 fs::remove_file(&entry.path())?;
             }
