@@ -18,6 +18,11 @@ pub fn choose(quiet: bool) -> Box<dyn Progress> {
     }
 }
 
+/// Progress in lines, on a terminal too.
+pub fn plain() -> Box<dyn Progress> {
+    Box::new(Lines)
+}
+
 /// A bar for each piece of work.
 struct Bars(MultiProgress);
 

@@ -121,6 +121,19 @@ fn pruning_forgets_what_is_known_of_files_and_urls() {
 }
 
 #[test]
+fn flags_that_cannot_be_honoured_are_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.file("work/c/Dockerfile", "FROM scratch\nCOPY <<f /\nf\n");
+    for flag in
+        ["--rm=false", "--disable-compression=false", "--provenance=true", "--progress=tty", "--builder=x"]
+    {
+        let err = sandbox.dhow(["build", flag, "c"]).fails(125);
+        assert!(err.contains(flag.split('=').next().unwrap()), "{flag}: {err}");
+    }
+    sandbox.line("build -q --rm --force-rm --disable-compression --progress=plain c").ok();
+}
+
+#[test]
 fn contexts_come_from_servers_and_repositories() {
     let sandbox = Sandbox::new();
     let tar = gzip(

@@ -54,7 +54,10 @@ impl BuildArgs {
         self.run.fill(&mut options)?;
         let defaults = Defaults::from_config(session.config()?)?;
         let reporter = Talk::new(&self.how)?;
-        let progress = progress::choose(self.how.quiet);
+        let progress = match self.how.progress.as_deref() {
+            Some("plain") if !self.how.quiet => progress::plain(),
+            _ => progress::choose(self.how.quiet),
+        };
         let built = build(session.ops()?, &options, &defaults, &reporter, &*progress)?;
         write_files(session, &self.result, &built)?;
         match built.takes_stdout {

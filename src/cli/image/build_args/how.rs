@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::base::error::{Kind, Result, fail};
+use crate::base::error::{Explain, Kind, Result, fail};
 use crate::base::time;
+use crate::cli::refuse::flag_error;
 use crate::cli::values::go_bool;
 use crate::ops::build::{BuildOptions, CacheOptions};
 
@@ -67,6 +68,15 @@ impl HowArgs {
                     Kind::Usage,
                     format!("`{flag}` is not supported: no attestations are made"),
                 ));
+            }
+        }
+        let cannot = [
+            ("--rm=false", self.rm, "no container of a `RUN` is kept"),
+            ("--disable-compression=false", self.disable_compression, "the store keeps layers uncompressed"),
+        ];
+        for (flag, value, why) in cannot {
+            if value == Some(false) {
+                return Err(flag_error(flag, "build").hint(why));
             }
         }
         let one_layer = self.layers == Some(false);
