@@ -210,6 +210,8 @@ fn ps_lists_filters_and_formats() {
 fn top_and_port_tell() {
     let sandbox = Sandbox::with_busybox();
     sandbox.line("run -d --name c busybox sleep 100").ok();
+    let all = sandbox.line("top c ruser,rgroup,capamb,label,groups,hgroup,hgroups").ok();
+    assert!(all.starts_with("RUSER") && all.lines().nth(1).unwrap().starts_with("root"), "{all}");
     let out = sandbox.line("top c").ok();
     assert!(out.starts_with("USER") && out.contains("sleep 100") && out.contains("root"), "{out}");
     assert_eq!(
