@@ -19,8 +19,9 @@
 //! - [`base::roots`] decides where everything lies;
 //! - [`runtime`] owns what of `<run>/containers/<id>` tells that a container lives (its supervisor), and
 //!   `<run>/runtime` (the OCI runtime command line);
-//! - [`layer`] owns `<root>/layers`, `<root>/staging` and `<root>/format`;
+//! - [`layer`] owns `<root>/layers`, `<root>/partial`, `<root>/staging` and `<root>/format`;
 //! - [`image`] owns `<root>/images` and `<root>/names.json`;
+//! - [`ops::build`] owns `<root>/build`: finished steps, cache mounts, digests of what was copied;
 //! - [`ops::image::artifacts`] owns `<root>/artifacts`;
 //! - [`container`] owns `<root>/containers`, names among them;
 //! - [`volume`] owns `<root>/volumes`;

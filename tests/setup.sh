@@ -6,8 +6,8 @@ set -euo pipefail
 
 packages=(busybox-static docker-registry uidmap strace tmux openssl apache2-utils zstd xz-utils bzip2 curl
           ca-certificates util-linux passwd procps tar diffutils make skopeo dbus-daemon
-          passt gcc libc6-dev e2fsprogs btrfs-progs xfsprogs fuse-overlayfs)
-[ "${1:-}" = bench ] && packages+=(podman crun bubblewrap hyperfine isal python3)
+          passt gcc libc6-dev e2fsprogs btrfs-progs xfsprogs fuse-overlayfs podman umoci git)
+[ "${1:-}" = bench ] && packages+=(crun bubblewrap hyperfine isal python3)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -380,10 +380,8 @@ fn agreed(image: &Value) -> Value {
     let keys = |key: &str| {
         config[key].as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
     };
-    let mut labels = config["Labels"].clone();
-    if let Some(labels) = labels.as_object_mut() {
-        labels.remove("io.buildah.version");
-    }
+    let mut labels = config["Labels"].as_object().cloned().unwrap_or_default();
+    labels.remove("io.buildah.version");
     // The digest of what COPY brought is computed otherwise, and WORKDIR that makes a directory is a layer here.
     let shown = |entry: &Value| {
         let text = entry["created_by"].as_str().unwrap_or_default();
@@ -409,17 +407,10 @@ fn podman_makes_the_same_image_where_it_is_installed() {
         "FROM busybox\nEXPOSE 80 53/udp\nVOLUME /a /b\nSTOPSIGNAL SIGINT\nADD one two /many/\nSHELL [\"/bin/sh\", \"-e\", \"-c\"]\nRUN true\n",
     ];
     let sandbox = with("FROM busybox\n");
-    let podman = || {
-        let root = sandbox.path("work/podman");
-        let run = sandbox.path("work/podman-run");
-        let words = ["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--root"];
-        sandbox.program("podman").args(words).arg(root).arg("--runroot").arg(run)
-    };
-    let here = std::process::Command::new("podman").arg("--version").output();
-    if rootless() || here.is_err() {
-        eprintln!("needs: root and podman");
-        return;
+    if rootless() {
+        return eprintln!("not run: podman builds here as root alone");
     }
+    let podman = || sandbox.podman();
     sandbox.file("work/ctx/one", "1\n");
     sandbox.file("work/ctx/two", "2\n");
     podman().args(["load", "-q"]).stdin(sandbox.line("save busybox").run().out).ok();
@@ -432,15 +423,5 @@ fn podman_makes_the_same_image_where_it_is_installed() {
             .ok();
         let theirs: Value = serde_json::from_str(&podman().args(["inspect", "made"]).ok()).unwrap();
         assert_eq!(agreed(&config(&sandbox, "made")), agreed(&theirs[0]), "{file}");
-        let tree = |saved: Vec<u8>| sandbox.program("sh").args(["-c", LIST]).stdin(saved).ok();
-        sandbox.line("rm -fi c").ok();
-        sandbox.line("create --name c made x").ok();
-        podman().args(["create", "-q", "--replace", "--name", "c", "made", "x"]).ok();
-        let ours = tree(sandbox.line("export c").run().out);
-        assert_eq!(ours, tree(podman().args(["export", "c"]).run().out), "{file}");
     }
 }
-
-/// Lists an archive: what each entry is, whose, how large; not what any runtime makes in every container.
-const LIST: &str = "tar -tv --numeric-owner | awk '{print $1, $2, ($1 ~ /^d/ ? 0 : $3), $6, $7, $8}' \
-     | grep -Ev ' (dev|proc|sys|run|etc)/' | sort -k4";

@@ -28,10 +28,7 @@ fn id(sandbox: &Sandbox, name: &str) -> String {
 
 /// Podman with a store of its own.
 fn podman(sandbox: &Sandbox, args: &[&str]) -> Cmd {
-    let path = |name: &str| sandbox.path(name).display().to_string();
-    let (root, run) = (path("podman-root"), path("podman-run"));
-    let own = ["--root", &root, "--runroot", &run, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"];
-    sandbox.program("podman").args(own).args(args).env("CONTAINERS_REGISTRIES_CONF", "/dev/null")
+    sandbox.podman().args(args).env("CONTAINERS_REGISTRIES_CONF", "/dev/null")
 }
 
 #[test]

@@ -214,15 +214,7 @@ fn podman_reads_lists_of_dhow_and_dhow_those_of_podman() {
     let conf =
         sandbox.file("work/registries.conf", format!("[[registry]]\nlocation = '{host}'\ninsecure = true\n"));
     let podman = |words: &str| {
-        sandbox
-            .program("podman")
-            .env("CONTAINERS_REGISTRIES_CONF", &conf)
-            .args(["--storage-driver", "vfs", "--root"])
-            .arg(sandbox.path("podman"))
-            .arg("--runroot")
-            .arg(sandbox.path("run/podman"))
-            .args(words.split_whitespace())
-            .ok()
+        sandbox.podman().env("CONTAINERS_REGISTRIES_CONF", &conf).args(words.split_whitespace()).ok()
     };
     sandbox.line("manifest create multi busybox other").ok();
     sandbox.line(&format!("manifest push -q multi docker://{host}/ours:v1")).ok();

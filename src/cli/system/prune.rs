@@ -14,7 +14,7 @@ pub struct SystemPruneArgs {
     /// All images that no container uses, not only those without a name
     #[arg(short, long)]
     all: bool,
-    /// What builds keep, too
+    /// What builds keep, also with a filter
     #[arg(long)]
     build: bool,
     /// Only what commands that were killed left behind
@@ -39,7 +39,7 @@ impl SystemPruneArgs {
         }
         if !self.force {
             let images = if self.all { "images without a container" } else { "dangling images" };
-            let cache = if self.build || self.all { ", all build cache" } else { "" };
+            let cache = if self.build || self.filter.is_empty() { ", all build cache" } else { "" };
             let volumes = if self.volumes { ", all volumes that no container uses" } else { "" };
             printer::talk(&format!(
                 "WARNING! This will remove all stopped containers{volumes}{cache} and all {images}."

@@ -4,7 +4,7 @@ use std::io::{BufWriter, IsTerminal, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::copy::{self, Destination, PlaceOptions, Times};
+use super::copy::{self, Destination, PlaceOptions};
 use crate::base::digest::Digest;
 use crate::base::error::{Context, Explain, Kind, Result, bail, fail};
 use crate::base::fs;
@@ -172,7 +172,7 @@ fn local(ops: &Ops, id: &Digest, dir: &Path) -> Result<()> {
         chmod: None,
     };
     let scan = copy::scan(&request, None)?;
-    let options = PlaceOptions { times: Times::Keep, ..PlaceOptions::default() };
+    let options = PlaceOptions::default();
     copy::place(&scan, &to, &Destination::new("/", "/"), &options)
         .with_context(|| format!("write the result to `{}`", dir.display()))?;
     Ok(())

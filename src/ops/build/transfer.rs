@@ -89,7 +89,6 @@ pub(super) fn step(
     let options = PlaceOptions {
         unpack: add && what.unpack != Some(false),
         ignore_chown_errors: stage.job.ops.stage().is_some_and(|stage| stage.single),
-        ..PlaceOptions::default()
     };
     if let Some(mut scan) = scan {
         chown.into_iter().for_each(|owner| scan.give_to(owner));

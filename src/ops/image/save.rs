@@ -78,7 +78,7 @@ fn write_images(
     let advance =
         |layer: &Digest| progress.start(&format!("blob {}", id::short(layer.as_str())), None).done("done");
     open(&mut |sink| write(&images, layers, &settings, sink, &advance).map(drop))?;
-    images.iter().for_each(|saving| events::image(context, &saving.image, None, "save"));
+    images.iter().for_each(|saved| events::image(context, &saved.image, None, "save"));
     Ok(images.into_iter().map(|saving| saving.image.id).collect())
 }
 

@@ -6,16 +6,15 @@ use crate::event::{Event, Subject};
 use crate::ops::build;
 use crate::ops::container::rm;
 use crate::ops::context::Context;
-use crate::ops::events;
 use crate::ops::image::{self, Filter, PruneOptions};
-use crate::ops::volumes;
+use crate::ops::{events, volumes};
 
 /// What `system prune` was asked for.
 #[derive(Debug, Clone, Default)]
 pub struct SystemPrune {
     /// `--all`: every image that no container uses.
     pub all: bool,
-    /// `--build`: what builds keep; with `--all` it goes too.
+    /// `--build`: what builds keep, also where filters leave it alone.
     pub build: bool,
     /// `--volumes`: volumes that no container uses.
     pub volumes: bool,
@@ -46,8 +45,8 @@ pub fn sweep(ops: &Context) -> Result<()> {
     errors.finish()
 }
 
-/// Removes stopped containers, then volumes (if asked for), images that nobody needs any more, and what builds keep
-/// (if asked for).
+/// Removes stopped containers, then volumes (if asked for) and images that nobody needs any more, and what builds
+/// keep.
 pub fn prune(ops: &Context, options: &SystemPrune) -> Result<Pruned> {
     ops.enter_stage()?;
     let filters = options.filters.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>>>()?;
@@ -66,7 +65,8 @@ pub fn prune(ops: &Context, options: &SystemPrune) -> Result<Pruned> {
         pruned.images = gone.deleted;
         pruned.freed += gone.freed;
     }
-    if (options.build || options.all)
+    // What steps of builds made has no labels: filters leave it alone.
+    if (options.build || options.filters.is_empty())
         && let Some(gone) = errors.note(build::prune(ops, None))
     {
         pruned.freed += gone.bytes;

@@ -9,7 +9,7 @@ use crate::ops::context::Context;
 use crate::ops::image;
 
 /// What dhow makes below its root. Only this goes: the root may be a directory that holds other things too.
-const OWN: [&str; 14] = [
+const OWN: [&str; 15] = [
     "artifacts",
     "build",
     "containers",
@@ -21,6 +21,7 @@ const OWN: [&str; 14] = [
     "names.json",
     "names.lock",
     "networks",
+    "partial",
     "secrets",
     "staging",
     "volumes",

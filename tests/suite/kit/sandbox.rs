@@ -89,6 +89,21 @@ impl Sandbox {
         Cmd::new(name, &self.environment).dir(self.path("work"))
     }
 
+    /// Podman with a store of its own in the sandbox, and a run root of at most 50 characters, which it asks for.
+    pub fn podman(&self) -> Cmd {
+        let run = self.podman_run();
+        fs::create_dir_all(&run).unwrap();
+        self.program("podman")
+            .args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--root"])
+            .arg(self.path("podman"))
+            .arg("--runroot")
+            .arg(run)
+    }
+
+    fn podman_run(&self) -> PathBuf {
+        Path::new("/tmp").join(self.dir.file_name().unwrap()).with_extension("podman")
+    }
+
     /// The environment, for those who build a command of their own.
     pub fn environment(&self) -> &[(OsString, OsString)] {
         &self.environment
@@ -107,6 +122,9 @@ impl Drop for Sandbox {
         }
         drop(quiet(Command::new(binary()).args(["rm", "-f", "-a", "-t", "0"]), &self.environment));
         remove(&self.dir);
+        if self.podman_run().exists() {
+            remove(&self.podman_run());
+        }
     }
 }
 

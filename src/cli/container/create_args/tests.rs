@@ -25,7 +25,16 @@ fn every_value_flag_takes_a_word_or_an_equals_sign() {
     let tree = <Tool as clap::CommandFactory>::command();
     let sample = |name: &str| match name {
         "pull" => "always",
-        "retry" | "timeout" | "cpu-shares" | "cpu-period" | "cpu-rt-period" | "health-retries" => "3",
+        "retry"
+        | "timeout"
+        | "cpu-shares"
+        | "cpu-period"
+        | "cpu-rt-period"
+        | "health-retries"
+        | "health-startup-retries"
+        | "health-startup-success"
+        | "health-max-log-count"
+        | "health-max-log-size" => "3",
         "stop-timeout" | "oom-score-adj" | "pids-limit" | "cpu-quota" | "cpu-rt-runtime"
         | "memory-swappiness" | "memory-swap" => "-1",
         "tls-verify" | "http-proxy" | "read-only-tmpfs" => "false",

@@ -35,7 +35,7 @@ fn archive(scan: &Scan, item: &Item) -> Result<Option<File>> {
         return Ok(None);
     }
     let dir = scan.origin.open_dir(&item.base)?;
-    let mut file = File::from(open_regular(&dir, source_name(entry))?);
+    let mut file = File::from(open_regular(&dir, source_name(entry))?.0);
     let is_tar = is_tar(Box::new(file.try_clone()?));
     file.rewind()?;
     Ok(is_tar.then_some(file))

@@ -39,7 +39,7 @@ use crate::sys::xattr::Attribute;
 pub(crate) use archive::is_tar_start;
 pub use inventory::{Difference, Inventory};
 pub use known::Known;
-pub use place::{PlaceOptions, Placed, Times, place};
+pub use place::{PlaceOptions, Placed, place};
 pub use target::Destination;
 
 /// What is to be copied, and as what.

@@ -13,7 +13,7 @@ use super::walk::open_regular;
 use super::{Entry, Item, Kind, Scan, archive};
 use crate::base::error::{Context, Explain, Result, anyhow, bail};
 use crate::base::text::printable;
-use crate::sys::file::{self, FileType, Mode, OFlags, Timespec};
+use crate::sys::file::{self, FileType, Mode, OFlags};
 use crate::sys::process;
 use crate::sys::rootdir::RootDir;
 use crate::sys::xattr;
@@ -24,43 +24,10 @@ const SMALL: u64 = 64 * 1024;
 /// How to write.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PlaceOptions {
-    /// Modification times.
-    pub times: Times,
     /// A file that is an archive, compressed or not, is unpacked (ADD).
     pub unpack: bool,
     /// Only one id is mapped here: owners that cannot be given are left as they are.
     pub ignore_chown_errors: bool,
-}
-
-/// Which modification times the result has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Times {
-    /// Those of the sources; now for what has none.
-    #[default]
-    Keep,
-    /// This one, in seconds (`--timestamp`).
-    Set(i64),
-    /// Those of the sources, but none later than this (`SOURCE_DATE_EPOCH` with rewriting).
-    Clamp(i64),
-}
-
-impl Times {
-    /// The time of what has none of its own; `None` is now.
-    pub(super) fn fixed(self) -> Option<Timespec> {
-        match self {
-            Times::Keep => None,
-            Times::Set(seconds) | Times::Clamp(seconds) => Some(Timespec { tv_sec: seconds, tv_nsec: 0 }),
-        }
-    }
-
-    fn of(self, time: Timespec) -> Timespec {
-        let later = |limit: i64| time.tv_sec > limit || (time.tv_sec == limit && time.tv_nsec > 0);
-        match self {
-            Times::Set(seconds) => Timespec { tv_sec: seconds, tv_nsec: 0 },
-            Times::Clamp(seconds) if later(seconds) => Timespec { tv_sec: seconds, tv_nsec: 0 },
-            _ => time,
-        }
-    }
 }
 
 /// What happened.
@@ -80,7 +47,7 @@ pub fn place(scan: &Scan, root: &RootDir, to: &Destination, options: &PlaceOptio
         true => archive::find(scan)?,
         false => Vec::new(),
     };
-    let target = resolve(scan, root, to, !archives.is_empty(), options)?;
+    let target = resolve(scan, root, to, !archives.is_empty())?;
     let mut writer = Writer {
         scan,
         root,
@@ -237,7 +204,7 @@ impl<'a> Writer<'a> {
         for (name, value) in &entry.xattrs {
             tolerate(xattr::set(fd, name.to_bytes(), value))?;
         }
-        Ok(file::set_mtime(fd, self.options.times.of(entry.mtime))?)
+        Ok(file::set_mtime(fd, entry.mtime)?)
     }
 
     /// Makes a file, link or special file in place of what is there.
@@ -255,9 +222,8 @@ impl<'a> Writer<'a> {
         let others = set_gid || entry.owner != self.me;
         match &entry.kind {
             Kind::File { stamp, .. } => {
-                let source = open_regular(from, source)?;
+                let (source, before) = open_regular(from, source)?;
                 let fd = self.create(to, name, entry)?;
-                let before = file::stat(&source)?;
                 self.contents(&source, &fd, u64::try_from(before.st_size)?)?;
                 if Stamp::of(&file::stat(&source)?) != *stamp {
                     self.placed.changed.push(shown_path(item, entry));
@@ -275,7 +241,7 @@ impl<'a> Writer<'a> {
                 if others {
                     self.owner(entry, |uid, gid| file::chown_at(to, name, uid, gid))?;
                 }
-                Ok(file::set_mtime_at(to, name, self.options.times.of(entry.mtime))?)
+                Ok(file::set_mtime_at(to, name, entry.mtime)?)
             }
             Kind::Special { mode, device } => self.special(item, entry, to, name, *mode, *device),
             Kind::Dir | Kind::Hard(_) => bail!("a directory is no file"),
@@ -315,10 +281,9 @@ impl<'a> Writer<'a> {
         for (name, value) in &entry.xattrs {
             tolerate(xattr::set(fd, name.to_bytes(), value))?;
         }
-        match (&entry.kind, self.options.times.fixed()) {
-            (Kind::Inline(_), None) => Ok(()),
-            (Kind::Inline(_), Some(time)) => Ok(file::set_mtime(fd, time)?),
-            _ => Ok(file::set_mtime(fd, self.options.times.of(entry.mtime))?),
+        match entry.kind {
+            Kind::Inline(_) => Ok(()), // it is of now
+            _ => Ok(file::set_mtime(fd, entry.mtime)?),
         }
     }
 
@@ -346,7 +311,7 @@ impl<'a> Writer<'a> {
         for (attribute, value) in &entry.xattrs {
             tolerate(xattr::set_at(to, name, attribute.to_bytes(), value))?;
         }
-        Ok(file::set_mtime_at(to, name, self.options.times.of(entry.mtime))?)
+        Ok(file::set_mtime_at(to, name, entry.mtime)?)
     }
 
     fn hard_link(&self, first: &Entry, to: &mut Dirs<Filling<'a>>, name: &Path, real: &Path) -> Result<()> {

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use super::Scan;
 use super::select::clean;
-use super::{PlaceOptions, Scan};
 use crate::base::error::{Context, Kind, Result, bail, fail};
 use crate::base::text::printable;
 use crate::sys::file::{self, FileType, Mode};
@@ -45,13 +45,7 @@ pub(super) enum Target {
 }
 
 /// Decides what the destination is and makes the directories that it needs.
-pub(super) fn resolve(
-    scan: &Scan,
-    root: &RootDir,
-    to: &Destination,
-    unpacks: bool,
-    options: &PlaceOptions,
-) -> Result<Target> {
+pub(super) fn resolve(scan: &Scan, root: &RootDir, to: &Destination, unpacks: bool) -> Result<Target> {
     let shown = printable(&to.written);
     if scan.several && !to.is_dir {
         return Err(fail(
@@ -74,12 +68,12 @@ pub(super) fn resolve(
         if kind.is_some_and(|kind| kind != FileType::Directory) {
             bail!("the destination `{shown}` exists and is no directory");
         }
-        make_dirs(root, &to.path, scan, options).with_context(|| format!("make directory `{shown}`"))?;
+        make_dirs(root, &to.path, scan).with_context(|| format!("make directory `{shown}`"))?;
         let real = root.real_path(&to.path)?;
         return Ok(Target::Dir { fd: root.open_dir(&real)?, real });
     }
     let parent = to.path.parent().unwrap_or(Path::new(""));
-    make_dirs(root, parent, scan, options).with_context(|| format!("make the directories of `{shown}`"))?;
+    make_dirs(root, parent, scan).with_context(|| format!("make the directories of `{shown}`"))?;
     // A link in the last place leads, inside the root, to what is replaced or made.
     let real = root.real_path(&to.path).with_context(|| format!("resolve `{shown}`"))?;
     let (dir, name): (OwnedFd, OsString) = root.parent(&real)?;
@@ -87,7 +81,7 @@ pub(super) fn resolve(
 }
 
 /// Makes the missing directories down to `path`, 0755, through links inside the root.
-fn make_dirs(root: &RootDir, path: &Path, scan: &Scan, options: &PlaceOptions) -> Result<()> {
+fn make_dirs(root: &RootDir, path: &Path, scan: &Scan) -> Result<()> {
     if root.exists(path)? {
         return Ok(());
     }
@@ -101,10 +95,6 @@ fn make_dirs(root: &RootDir, path: &Path, scan: &Scan, options: &PlaceOptions) -
         let (uid, gid) = scan.chown.unwrap_or((0, 0));
         file::chown_path(&fd, uid, gid)?;
         file::chmod_path(&fd, 0o755)?;
-        if let Some(time) = options.times.fixed() {
-            let dir = root.open_dir(&prefix)?;
-            file::set_mtime(&dir, time)?;
-        }
     }
     Ok(())
 }

@@ -226,8 +226,8 @@ impl Walk<'_, '_> {
             let xattrs = if xattrs { xattrs_at(dir, name)? } else { Vec::new() };
             return Ok((Kind::File { stamp, digest }, xattrs));
         }
-        let fd = open_regular(dir, name)?;
-        let stamp = Stamp::of(&file::stat(&fd)?); // what is read now, if it was replaced meanwhile
+        let (fd, stat) = open_regular(dir, name)?;
+        let stamp = Stamp::of(&stat); // what is read now, if it was replaced meanwhile
         let digest = self.hash(&fd, stamp.size())?;
         let mut xattrs = xattr::all(&fd)?;
         xattrs.retain(is_content);
@@ -257,12 +257,13 @@ impl Walk<'_, '_> {
 }
 
 /// Opens a regular file and nothing else: what became a FIFO meanwhile does not block.
-pub(super) fn open_regular(dir: &OwnedFd, name: &Path) -> Result<OwnedFd> {
+pub(super) fn open_regular(dir: &OwnedFd, name: &Path) -> Result<(OwnedFd, Stat)> {
     let fd = file::open_at(dir, name, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty())?;
-    if FileType::from_raw_mode(file::stat(&fd)?.st_mode) != FileType::RegularFile {
+    let stat = file::stat(&fd)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         bail!("it is no file any more");
     }
-    Ok(fd)
+    Ok((fd, stat))
 }
 
 fn xattrs_at(dir: &OwnedFd, name: &Path) -> Result<Vec<Attribute>> {
