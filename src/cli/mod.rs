@@ -8,6 +8,7 @@
 pub mod artifact;
 pub mod complete;
 pub mod container;
+pub mod descriptors;
 pub mod diff;
 pub mod docs;
 pub mod events;

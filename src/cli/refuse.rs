@@ -90,6 +90,10 @@ const FLAGS: &[(&str, &str)] = &[
 /// The answer for a command that is planned.
 const NOT_YET: &str = "it is not supported yet; `dhow --help` lists what is";
 
+/// The answer for mounting containers.
+const MOUNT: &str = "containers are not mounted on the host: `dhow cp` and `dhow export` read their files, \
+                     `dhow image mount` mounts an image";
+
 /// First words that belong to other tools, or to a later version.
 const WORDS: &[(&str, &str)] = &[
     (
@@ -105,6 +109,9 @@ const WORDS: &[(&str, &str)] = &[
     ("plugin", "there are no plugins"),
     ("trust", "signatures are decided by `policy.json`; `dhow image trust` shows it"),
     ("checkpoint", "checkpoints are not supported yet"),
+    ("mount", MOUNT),
+    ("umount", MOUNT),
+    ("unmount", MOUNT),
     ("farm", "building on several machines is not supported"),
     ("compose", NOT_YET),
     ("generate", NOT_YET),

@@ -130,8 +130,10 @@ pub struct Process {
     pub ulimits: Vec<Ulimit>,
     /// Whether the ulimit was asked for (an error if it cannot be set) is in [`Ulimit::asked`].
     pub oom_score_adj: Option<i32>,
-    /// `--preserve-fds`: how many descriptors from 3 upward pass.
-    pub preserve_fds: u32,
+    /// `--preserve-fds`, `--preserve-fd`: the caller's descriptors that the first start passes on.
+    pub preserve_fd: Vec<i32>,
+    /// `--personality`: `LINUX` or `LINUX32`.
+    pub personality: Option<String>,
     /// `--tz`: a zone name, or `local`.
     pub timezone: Option<String>,
     /// `--systemd` mode in force.
@@ -164,7 +166,8 @@ impl Default for Process {
             stop_timeout: 10,
             ulimits: Vec::new(),
             oom_score_adj: None,
-            preserve_fds: 0,
+            preserve_fd: Vec::new(),
+            personality: None,
             timezone: None,
             systemd: false,
             detach_keys: "ctrl-p,ctrl-q".into(),

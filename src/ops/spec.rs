@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use oci_spec::runtime::{
-    Linux, LinuxBuilder, LinuxSeccomp, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process,
-    ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
+    Linux, LinuxBuilder, LinuxPersonality, LinuxPersonalityBuilder, LinuxPersonalityDomain, LinuxSeccomp,
+    PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, RootBuilder, Spec,
+    SpecBuilder, UserBuilder,
 };
 
 use crate::base::digest::Digest;
@@ -288,8 +289,15 @@ fn linux(context: &SpecContext<'_>, granted: &oci_spec::runtime::Capabilities) -
         builder = builder.mount_label(labels.mount);
     }
     let mut linux = builder.build().context("assemble the Linux part")?;
-    linux.set_personality(None);
+    linux.set_personality(personality(config)?);
     Ok(linux)
+}
+
+/// The execution domain of a container, also for `exec`.
+pub fn personality(config: &Config) -> Result<Option<LinuxPersonality>> {
+    let Some(name) = &config.process.personality else { return Ok(None) };
+    let domain = LinuxPersonalityDomain::from_str(name).with_context(|| format!("personality `{name}`"))?;
+    Ok(Some(LinuxPersonalityBuilder::default().domain(domain).build()?))
 }
 
 /// Mounts reach a container, or leave it, only when its root lets them through.

@@ -219,7 +219,11 @@ fn from_flags(context: &Context<'_>, options: &CreateOptions, space: &Space) -> 
             return Err(fail(Kind::Usage, "--subuidname and --subgidname exclude --uidmap and --gidmap"));
         }
         if context.rootless() {
-            return Err(fail(Kind::Usage, "--subuidname and --subgidname are for root"));
+            return Err(fail(
+                Kind::Usage,
+                "--subuidname and --subgidname are for root: your own sub-ids are used",
+            )
+            .hint("use --userns=auto or --uidmap and --gidmap to choose among them"));
         }
         let gid_name = options.subgidname.as_deref().unwrap_or(name);
         let (uids, gids) = named_ranges(name, gid_name)?;

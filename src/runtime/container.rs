@@ -91,6 +91,7 @@ impl ContainerPlan {
         };
         let mut process = ProcessPlan::new(process, filter, &launch.clamp_rlimits)?;
         process.preserve = launch.preserve_fds;
+        process.personality = plan::personality(linux.personality().as_ref())?;
         process.init = launch.init.then(init::own_binary).transpose()?;
         process.keep_keyring = launch.keep_keyring;
         process.die_with_parent = launch.die_with_parent;

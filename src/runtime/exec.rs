@@ -3,12 +3,12 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use oci_spec::runtime::{LinuxSeccomp, PosixRlimitType, Process};
+use oci_spec::runtime::{LinuxPersonality, LinuxSeccomp, PosixRlimitType, Process};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::cgroup;
 use super::launch::{Entry, Stdio, entry, set_limits};
-use super::plan::ProcessPlan;
+use super::plan::{self, ProcessPlan};
 use super::seccomp::{self, Filter};
 use super::stage::{self, give_up};
 use super::sync::{Channel, Tag};
@@ -29,12 +29,14 @@ pub struct ExecRequest {
     pub stdio: Stdio,
     /// The container's control group.
     pub cgroup: Option<cgroup::Handle>,
-    /// Descriptors that the command gets as 3, 4, 5…
+    /// Descriptors that the command has under the same numbers.
     pub preserve_fds: Vec<OwnedFd>,
     /// The container's filter: compiled, or else to be compiled from `seccomp`.
     pub filter: Option<Filter>,
     /// The `linux.seccomp` of the container.
     pub seccomp: Option<LinuxSeccomp>,
+    /// The `linux.personality` of the container.
+    pub personality: Option<LinuxPersonality>,
     /// Limits that are defaults: cut to the caller's hard limit instead of failing.
     pub clamp_rlimits: Vec<PosixRlimitType>,
     /// Whether the caller's supplementary groups stay.
@@ -63,6 +65,7 @@ pub fn exec(request: ExecRequest) -> Result<Child> {
     };
     let mut plan = ProcessPlan::new(&request.process, filter, &request.clamp_rlimits)?;
     plan.preserve = request.preserve_fds;
+    plan.personality = plan::personality(request.personality.as_ref())?;
     plan.keep_groups = request.keep_groups;
     let join = Join { flags: foreign(request.pid)?, pidfd: request.pidfd, stdio: request.stdio };
     let (ours, theirs) = Channel::pair()?;

@@ -2,7 +2,7 @@
 //! process must not have is given up here, in an order in which each step still has what it needs.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode};
@@ -29,14 +29,6 @@ pub(super) fn execute(
     terminal: Option<OwnedFd>,
     channel: &Channel,
 ) -> Error {
-    let kept;
-    let channel = match keep_clear(channel, plan.preserve.len()) {
-        Ok(fd) => {
-            kept = fd;
-            kept.as_ref().unwrap_or(channel)
-        }
-        Err(error) => return error,
-    };
     let ready = become_it(plan, keyring, stdio, terminal).and_then(|()| stay_mortal(plan, channel));
     match ready.and_then(|()| run(plan)) {
         Ok(never) => match never {},
@@ -63,20 +55,6 @@ fn stay_mortal(plan: &ProcessPlan, channel: &Channel) -> Result<()> {
 /// No value: an exec that succeeds does not return.
 enum Never {}
 
-/// Preserved descriptors take the numbers from 3 on; the channel must not be where they go.
-fn keep_clear(channel: &Channel, preserved: usize) -> Result<Option<Channel>> {
-    let end = first_free(preserved);
-    if preserved == 0 || channel.as_fd().as_raw_fd() >= end {
-        return Ok(None);
-    }
-    let moved = rustix::io::fcntl_dupfd_cloexec(channel, end).context("move the status socket")?;
-    Ok(Some(Channel::from_fd(moved)))
-}
-
-fn first_free(preserved: usize) -> RawFd {
-    3 + RawFd::try_from(preserved).unwrap_or(RawFd::MAX - 3)
-}
-
 fn become_it(
     plan: &ProcessPlan,
     keyring: Option<&str>,
@@ -97,6 +75,9 @@ fn become_it(
         process::set_io_priority(priority).context("set the I/O priority")?;
     }
     place_descriptors(plan, stdio, terminal)?;
+    if let Some(domain) = plan.personality {
+        process::set_personality(domain).context("set the personality")?; // a filter may forbid it later
+    }
     process::reset_signals();
     rustix::process::umask(Mode::from_raw_mode(plan.umask.unwrap_or(0o022)));
     // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go.
@@ -144,8 +125,12 @@ fn place_descriptors(plan: &ProcessPlan, stdio: &Stdio, terminal: Option<OwnedFd
         }
     }
     own_streams(plan.uid, terminal.is_some());
-    place_preserved(&plan.preserve)?;
-    process::close_on_exec_from(first_free(plan.preserve.len())).context("seal descriptors")
+    process::close_on_exec_from(3).context("seal descriptors")?;
+    // They sit where the caller had them, and nothing of ours can have those numbers.
+    plan.preserve
+        .iter()
+        .try_for_each(|fd| process::dup_onto(fd.as_fd(), fd.as_raw_fd()))
+        .context("preserve descriptors")
 }
 
 /// Pipes and terminals are handed to the user who is to reopen them (`/dev/stdout` of a non-root image).
@@ -161,22 +146,6 @@ fn own_streams(uid: u32, terminal: bool) {
             let _ = rustix::fs::fchown(fd, Some(Uid::from_raw(uid)), None); // another's pipe stays another's
         }
     }
-}
-
-fn place_preserved(preserve: &[OwnedFd]) -> Result<()> {
-    if preserve.is_empty() {
-        return Ok(());
-    }
-    let end = first_free(preserve.len());
-    let clear: Vec<OwnedFd> = preserve
-        .iter()
-        .map(|fd| rustix::io::fcntl_dupfd_cloexec(fd, end))
-        .collect::<rustix::io::Result<_>>()
-        .context("preserve descriptors")?;
-    for (target, fd) in (3..).zip(&clear) {
-        process::dup_onto(fd.as_fd(), target).context("preserve descriptors")?;
-    }
-    Ok(())
 }
 
 /// Groups, gid, uid and capabilities. The bounding set needs CAP_SETPCAP, so it goes first; the ambient set needs

@@ -312,7 +312,6 @@ pub(super) fn refuse_unsupported(spec: &Spec) -> Result<()> {
         ("linux.intelRdt", linux.intel_rdt().is_some()),
         ("linux.memoryPolicy", linux.memory_policy().is_some()),
         ("linux.netDevices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
-        ("linux.personality", linux.personality().is_some()),
         ("vm", spec.vm().is_some()),
     ];
     match unsupported.iter().find(|(_, present)| *present) {

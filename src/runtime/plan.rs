@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use oci_spec::runtime::{
-    Capabilities, Capability, LinuxIdMapping, LinuxNamespaceType, PosixRlimit, PosixRlimitType, Process,
+    Capabilities, Capability, LinuxIdMapping, LinuxNamespaceType, LinuxPersonality, LinuxPersonalityDomain,
+    PosixRlimit, PosixRlimitType, Process,
 };
 use rustix::process::{Resource, Rlimit};
 
@@ -39,7 +40,9 @@ pub(super) struct ProcessPlan {
     /// Rows and columns of the terminal, if it has one.
     pub(super) terminal: Option<(u16, u16)>,
     pub(super) io_priority: Option<u32>,
-    /// Descriptors that become 3, 4, 5…
+    /// Execution domain; `None`: the caller's.
+    pub(super) personality: Option<u32>,
+    /// Descriptors that the command has under the same numbers.
     pub(super) preserve: Vec<OwnedFd>,
     /// The own binary, to be executed as pid 1 above the command (`--init`).
     pub(super) init: Option<OwnedFd>,
@@ -88,6 +91,7 @@ impl ProcessPlan {
             label: label(process),
             terminal: terminal(process),
             io_priority: process.io_priority().as_ref().map(io_priority),
+            personality: None,
             preserve: Vec::new(),
             init: None,
             init_arguments: Strings::new(
@@ -128,6 +132,18 @@ fn terminal(process: &Process) -> Option<(u16, u16)> {
     let side = |number: u64| u16::try_from(number).unwrap_or(u16::MAX);
     let size = process.console_size().map_or((0, 0), |size| (side(size.height()), side(size.width())));
     process.terminal().unwrap_or(false).then_some(size)
+}
+
+/// The number of an execution domain (`sys/personality.h`). The specification reserves flags and defines none.
+pub(super) fn personality(wanted: Option<&LinuxPersonality>) -> Result<Option<u32>> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    if let Some(flag) = wanted.flags().iter().flatten().next() {
+        bail!("`linux.personality` has the unknown flag `{flag}`");
+    }
+    Ok(Some(match wanted.domain() {
+        LinuxPersonalityDomain::PerLinux => 0,
+        LinuxPersonalityDomain::PerLinux32 => 8,
+    }))
 }
 
 fn io_priority(priority: &oci_spec::runtime::LinuxIOPriority) -> u32 {

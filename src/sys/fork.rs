@@ -1,7 +1,6 @@
 //! `fork` without exec: how a command leaves a small process of itself behind.
 #![expect(unsafe_code, reason = "fork and closing descriptors by number have no safe wrapper")]
 
-use std::os::fd::RawFd;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -31,14 +30,6 @@ pub fn detach() -> Result<()> {
     rustix::stdio::dup2_stdin(&null).context("replace standard input")?;
     rustix::stdio::dup2_stdout(&null).context("replace standard output")?;
     rustix::stdio::dup2_stderr(&null).context("replace standard error")
-}
-
-/// Closes descriptors by number: ones that were inherited for somebody else and belong to no value here.
-pub fn close(fds: &[RawFd]) {
-    for &fd in fds.iter().filter(|fd| **fd > 2) {
-        // SAFETY: closing a number touches no memory; the caller says that no value owns it.
-        unsafe { libc::close(fd) };
-    }
 }
 
 /// Gives the pages of the stack below this frame back to the kernel: what deep calls of the past have touched.

@@ -320,6 +320,13 @@ pub fn is_open(fd: RawFd) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
 }
 
+/// Sets the execution domain (personality(2)); an exec that gives no privileges keeps it.
+pub fn set_personality(domain: u32) -> SysResult<()> {
+    // SAFETY: a number in, a number out; it changes how this process's system calls answer, not its memory.
+    let before = unsafe { libc::personality(libc::c_ulong::from(domain)) };
+    if before < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
 /// Every signal gets its default effect and none is blocked: what a container's process may rely on.
 pub fn reset_signals() {
     // SAFETY: SIG_DFL is a valid disposition; an empty set is a valid mask. Numbers that cannot be set

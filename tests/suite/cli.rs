@@ -153,6 +153,7 @@ fn words_of_a_swarm_are_answered_with_what_there_is() {
     let sandbox = Sandbox::new();
     assert!(sandbox.line("swarm init").fails(125).contains("Kubernetes"));
     assert!(sandbox.line("service create --name x y").fails(125).contains("dhow run -d --restart always"));
+    assert!(sandbox.line("container mount x").fails(125).contains("dhow cp"));
     assert!(sandbox.line("stack deploy x").fails(125).contains("swarm"));
     assert!(sandbox.line("-H tcp://1.2.3.4 ps").fails(125).contains("no daemon"));
     assert!(sandbox.line("--context other ps").fails(125).contains("no daemon"));

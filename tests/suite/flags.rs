@@ -114,6 +114,12 @@ fn the_process_is_as_asked() {
             ("-w rel", "absolute"),
             ("--init-path /x", "built in"),
             ("--preserve-fds 7", "descriptor"),
+            ("--preserve-fd 77", "descriptor 77"),
+            ("--preserve-fd 1", "standard streams"),
+            ("--personality BSD", "LINUX32"),
+            ("--shm-size-systemd 1m", "--systemd=always"),
+            ("--storage-opt size=1g", "quota"),
+            ("--sdnotify container", "systemd"),
             ("--health-on-failure bogus", "--health-on-failure"),
             ("--cidfile /no/such/dir/id", "/no/such/dir/id"),
             ("--pidfile /no/such/dir/pid", "/no/such/dir"),
@@ -336,4 +342,44 @@ fn what_inspect_shows_is_what_scripts_ask_for() {
     assert_eq!(stopped(), "true\n");
     sandbox.line("start s").ok();
     assert_eq!(stopped(), "false\n");
+}
+
+#[test]
+fn descriptors_pass_by_number_and_others_do_not() {
+    let sandbox = Sandbox::with_busybox();
+    let secret = sandbox.file("work/secret", "open\n");
+    let script = "cat <&5; ls /proc/self/fd | tr '\\n' ' '";
+    let run = |flags: &str| {
+        let line = format!(
+            "exec 3<{0} 4<{0} 5<{0} 6<{0}; exec {1} \"$@\"",
+            secret.display(),
+            crate::kit::sandbox::binary().display()
+        );
+        let words = flags.split(' ').chain(["sh", "-c", script]);
+        sandbox.program("sh").args(["-c", &line, "sh"]).args(words).run()
+    };
+    let outcome = run("run --rm --network none --preserve-fd 3,5 busybox");
+    assert_eq!(outcome.stdout(), "open\n0 1 2 3 4 5 ", "{outcome}");
+    assert_eq!(run("run --rm --network none --preserve-fds 3 busybox").stdout(), "open\n0 1 2 3 4 5 6 ");
+    sandbox.line("run -d --name c --network none busybox sleep 100").ok();
+    assert_eq!(run("exec --preserve-fd 5 c").stdout(), "open\n0 1 2 3 5 ");
+    assert!(!run("exec --preserve-fd 4 c").stdout().contains("open"));
+}
+
+#[test]
+fn a_personality_holds_for_every_command() {
+    let sandbox = Sandbox::with_busybox();
+    sandbox.line("run -d --name c --network none --personality LINUX32 busybox sleep 100").ok();
+    let inside = sandbox.line("exec c cat /proc/self/personality").ok();
+    assert_eq!(inside.trim(), "00000008");
+    sees(&sandbox, &[("--personality LINUX", "cat /proc/self/personality", "00000000")]);
+}
+
+#[test]
+fn the_memory_file_systems_of_systemd_have_their_size() {
+    let sandbox = Sandbox::with_busybox();
+    let size = |dir: &str| format!("df -k {dir} | tail -n 1 | tr -s ' ' | cut -d ' ' -f 2");
+    for dir in ["/run", "/tmp", "/run/lock", "/var/log/journal"] {
+        sees(&sandbox, &[("--systemd=always --shm-size-systemd 1m", &size(dir), "1024")]);
+    }
 }

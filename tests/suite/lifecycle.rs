@@ -84,6 +84,8 @@ fn logs_know_streams_times_tails_and_follow() {
     let outcome = sandbox.line("logs c").run();
     assert_eq!((outcome.stdout().as_str(), outcome.stderr().as_str()), ("one\nthree", "two\n"), "{outcome}");
     assert_eq!(sandbox.line("logs --tail 1 c").run().stdout().trim(), "three");
+    assert_eq!(sandbox.line("logs -n 1 c").run().stdout().trim(), "three", "docker's spelling");
+    assert!(sandbox.line("logs -n c").run().stdout().starts_with("c one\n"), "podman's");
     let stamped = sandbox.line("logs -t c").ok();
     assert!(stamped.starts_with("20") && stamped.contains("T") && stamped.contains(" one\n"), "{stamped}");
     assert_eq!(sandbox.line("logs --since 1h c").ok(), "one\nthree");
@@ -208,6 +210,8 @@ fn ps_lists_filters_and_formats() {
 fn top_and_port_tell() {
     let sandbox = Sandbox::with_busybox();
     sandbox.line("run -d --name c busybox sleep 100").ok();
+    let all = sandbox.line("top c ruser,rgroup,capamb,label,groups,hgroup,hgroups").ok();
+    assert!(all.starts_with("RUSER") && all.lines().nth(1).unwrap().starts_with("root"), "{all}");
     let out = sandbox.line("top c").ok();
     assert!(out.starts_with("USER") && out.contains("sleep 100") && out.contains("root"), "{out}");
     assert_eq!(

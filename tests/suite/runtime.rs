@@ -301,6 +301,8 @@ fn descriptors_are_preserved_only_when_asked() {
     let run = |flag: &str| bundle.sandbox.program("sh").args(["-c", &script(flag)]).run();
     assert_eq!(run("--preserve-fds 1").stdout(), "open\n5\n");
     assert!(!run("").stdout().contains("open"));
+    let short = run("--preserve-fds 3");
+    assert!(short.status == 1 && short.stderr().contains("descriptor 4 is not open"), "{short}");
 }
 
 #[test]

@@ -8,12 +8,12 @@ use super::select::newest;
 use super::stay::settle;
 use crate::base::error::{Context as _, Kind, Result, fail};
 use crate::base::fs;
+use crate::cli::descriptors::DescriptorArgs;
+use crate::cli::names;
 use crate::cli::session::Session;
-use crate::cli::{names, refuse};
 use crate::container::parse::env::{self, Entry};
 use crate::ops::container::exec::{ExecOptions, exec};
 use crate::ops::context::Context;
-use crate::sys::process;
 
 /// Run another command in a running container
 #[derive(Debug, Args)]
@@ -39,12 +39,8 @@ pub struct ExecArgs {
     /// File that holds the id
     #[arg(long, value_name = "PATH")]
     cidfile: Option<PathBuf>,
-    /// Pass so many open files on, from number 3
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    preserve_fds: u32,
-    /// Pass these open files on: FD[,FD]
-    #[arg(long, value_name = "FD", value_delimiter = ',')]
-    preserve_fd: Vec<String>,
+    #[command(flatten)]
+    descriptors: DescriptorArgs,
     /// All capabilities
     #[arg(long)]
     privileged: bool,
@@ -68,10 +64,7 @@ pub struct ExecArgs {
 impl ExecArgs {
     /// Runs it and ends as it ends, or leaves it in the background.
     pub fn run(self, session: &Session) -> Result<()> {
-        if !self.preserve_fd.is_empty() {
-            return Err(refuse::flag_error("--preserve-fd", "dhow exec"));
-        }
-        check_preserved(self.preserve_fds)?;
+        let preserve_fd = self.descriptors.numbers()?;
         let ops = session.ops()?;
         let (container, command) = self.target(ops)?;
         let options = ExecOptions {
@@ -85,7 +78,7 @@ impl ExecArgs {
             interactive: self.interactive,
             detach: self.detach,
             detach_keys: self.detach_keys,
-            preserve_fds: self.preserve_fds,
+            preserve_fd,
         };
         settle(session, exec(ops, &options)?)
     }
@@ -105,15 +98,6 @@ impl ExecArgs {
             true => Err(fail(Kind::Usage, format!("no command was given to run in `{container}`"))),
             false => Ok((container, command)),
         }
-    }
-}
-
-/// Checks the descriptors of `--preserve-fds` before anything is opened, which would take a number that is free.
-pub(super) fn check_preserved(count: u32) -> Result<()> {
-    let free = (3..3i64 + i64::from(count)).find(|fd| !i32::try_from(*fd).is_ok_and(process::is_open));
-    match free {
-        None => Ok(()),
-        Some(fd) => Err(fail(Kind::Usage, format!("--preserve-fds {count}: descriptor {fd} is not open"))),
     }
 }
 

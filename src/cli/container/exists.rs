@@ -10,8 +10,8 @@ use crate::ops::container::rm::exists;
 /// Tell by the exit code whether a container exists: 0 or 1
 #[derive(Debug, Args)]
 pub struct ContainerExistsArgs {
-    /// Look for containers of other tools too; there are none in this store
-    #[arg(long, hide = true)]
+    /// Look for containers of other tools too; nobody else has any in this store
+    #[arg(long)]
     external: bool,
     /// Name or id
     #[arg(add = names::containers())]

@@ -31,7 +31,7 @@ pub struct LogsArgs {
     /// Only until: a time, or a duration ago
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
-    /// Only the last N lines; `all` or -1 for all
+    /// Only the last N lines, also `-n N` as docker has it; `all` or -1 for all
     #[arg(
         long,
         value_name = "N",
@@ -64,9 +64,10 @@ struct Prefix {
 
 impl LogsArgs {
     /// Shows them; several that are followed are mixed as they come.
-    pub fn run(self, session: &Session) -> Result<()> {
-        let options = self.read_options()?;
+    pub fn run(mut self, session: &Session) -> Result<()> {
         let store = session.ops()?.containers()?;
+        self.read_docker(store);
+        let options = self.read_options()?;
         let mut names = self.named.names.clone();
         if self.named.latest {
             names.push(newest(session.ops()?)?);
@@ -89,6 +90,20 @@ impl LogsArgs {
                 .collect();
             threads.into_iter().try_for_each(|thread| thread.join().unwrap_or(Ok(())))
         })
+    }
+
+    /// Takes `-n 5`, which podman reads as `--names` and a container `5`, for docker's `--tail 5` where no container
+    /// has that name.
+    fn read_docker(&mut self, store: &Store) {
+        let is_count = |word: &String| word.len() < id::SHORT && word.bytes().all(|b| b.is_ascii_digit());
+        let named = |word: &String| matches!(store.owner_of(word), Ok(Some(_)));
+        if !self.with_names || self.tail != "all" {
+            return;
+        }
+        if let Some(at) = self.named.names.iter().position(|word| is_count(word) && !named(word)) {
+            self.tail = self.named.names.remove(at);
+            self.with_names = false;
+        }
     }
 
     fn read_options(&self) -> Result<ReadOptions> {

@@ -53,8 +53,8 @@ pub struct PsArgs {
     /// Look at the containers themselves; the list always does
     #[arg(long, hide = true)]
     sync: bool,
-    /// Containers of other tools; there are none in this store
-    #[arg(long, alias = "storage", hide = true)]
+    /// Containers of other tools in the store too; nobody else has any in this one
+    #[arg(long, alias = "storage")]
     external: bool,
     /// Show again every so many seconds
     #[arg(short, long, value_name = "SECONDS")]

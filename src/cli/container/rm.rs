@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::select::{Named, print_removed};
-use crate::base::error::Result;
+use crate::base::error::{Explain, Result};
 use crate::cli::refuse;
 use crate::cli::session::Session;
 use crate::ops::container::rm::{RmOptions, rm};
@@ -48,7 +48,8 @@ impl RmArgs {
     /// Removes them.
     pub fn run(self, session: &Session) -> Result<()> {
         if self.link {
-            return Err(refuse::flag_error("--link", "dhow rm"));
+            return Err(refuse::flag_error("--link", "dhow rm")
+                .hint("there are no links to remove; `dhow rm CONTAINER` removes the container"));
         }
         let select = Selection {
             all: self.all,

@@ -6,6 +6,7 @@ use super::create::{make, print_warnings};
 use super::create_args::CreateFlags;
 use super::stay::{attached, settle};
 use crate::base::error::{Kind, Result, fail};
+use crate::cli::descriptors::DescriptorArgs;
 use crate::cli::session::Session;
 use crate::cli::values::go_bool;
 use crate::ops::container::run::{Stay, run};
@@ -22,12 +23,8 @@ pub struct RunArgs {
     /// Remove the image with the container, unless something else uses it
     #[arg(long)]
     rmi: bool,
-    /// Pass so many open files on, from number 3
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    preserve_fds: u32,
-    /// Pass these open files on: FD[,FD]
-    #[arg(long, value_name = "FD", value_delimiter = ',')]
-    preserve_fd: Vec<String>,
+    #[command(flatten)]
+    descriptors: DescriptorArgs,
     /// Write the user and group to /etc/passwd and /etc/group (default true)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool)]
     passwd: Option<bool>,
@@ -38,13 +35,12 @@ pub struct RunArgs {
 impl RunArgs {
     /// Runs it and ends as it ends, or leaves it in the background.
     pub fn run(self, session: &Session) -> Result<()> {
-        super::exec::check_preserved(self.preserve_fds)?;
+        let preserve_fd = self.descriptors.numbers()?;
         let mut options = self.flags.options()?;
         options.detach = self.detach;
         options.sig_proxy = self.sig_proxy;
         options.rmi = self.rmi;
-        options.preserve_fds = self.preserve_fds;
-        options.preserve_fd = self.preserve_fd;
+        options.preserve_fd = preserve_fd;
         options.passwd = self.passwd;
         if self.detach && !options.attach.is_empty() {
             return Err(fail(Kind::Usage, "`--attach` and `--detach` cannot go together"));

@@ -20,7 +20,7 @@ pub struct StopArgs {
     #[arg(short, long, value_name = "SIGNAL", value_parser = values::signal)]
     signal: Option<i32>,
     /// Seconds to wait before KILL; -1 is for ever
-    #[arg(short, long, alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true)]
+    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true)]
     time: Option<i64>,
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::base::error::Result;
+use crate::cli::descriptors;
 use crate::runtime::oci::CreateOptions;
 
 /// Arguments of `runtime create` and `runtime run`.
@@ -30,14 +32,14 @@ pub(super) struct CreateArgs {
 }
 
 impl CreateArgs {
-    pub(super) fn options(self) -> CreateOptions {
-        CreateOptions {
+    pub(super) fn options(self) -> Result<CreateOptions> {
+        Ok(CreateOptions {
             bundle: self.bundle,
             console_socket: self.console_socket,
             pid_file: self.pid_file,
-            preserve_fds: self.preserve_fds,
+            preserve_fds: descriptors::counted(self.preserve_fds)?,
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
-        }
+        })
     }
 }

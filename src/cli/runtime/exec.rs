@@ -7,6 +7,7 @@ use oci_spec::runtime::{Capabilities, Capability, Process};
 
 use crate::base::error::{Context, Kind, Result, ensure, fail};
 use crate::base::fs;
+use crate::cli::descriptors;
 use crate::runtime::oci::{CreateOptions, Runtime};
 use crate::sys::process::Exit;
 
@@ -67,6 +68,7 @@ pub(super) struct ExecArgs {
 
 impl ExecArgs {
     pub(super) fn run(self, runtime: &Runtime<'_>) -> Result<Option<Exit>> {
+        let preserve_fds = descriptors::counted(self.preserve_fds)?;
         let status = runtime.state(&self.id)?.status;
         ensure!(
             status != "paused" || self.ignore_paused,
@@ -77,7 +79,7 @@ impl ExecArgs {
         let options = CreateOptions {
             console_socket: self.console_socket,
             pid_file: self.pid_file,
-            preserve_fds: self.preserve_fds,
+            preserve_fds,
             ..CreateOptions::default()
         };
         runtime.exec(&self.id, process, &options, self.detach)

@@ -183,7 +183,7 @@ impl RuntimeArgs {
 impl Verb {
     fn run(self, session: &Session, runtime: &Runtime<'_>) -> Result<()> {
         match self {
-            Verb::Create { options, id } => runtime.create(&id, &options.options()),
+            Verb::Create { options, id } => runtime.create(&id, &options.options()?),
             Verb::Start { id } => runtime.start(&id),
             Verb::Run { options, detach, keep, id } => {
                 let wait = match (detach, keep) {
@@ -191,7 +191,7 @@ impl Verb {
                     (false, true) => Wait::Keep,
                     (false, false) => Wait::Delete,
                 };
-                ended(runtime.run(&id, &options.options(), wait)?)
+                ended(runtime.run(&id, &options.options()?, wait)?)
             }
             Verb::State { id } => json::print(&session.out, &runtime.state(&id)?),
             Verb::Kill { all, id, signal } => runtime.kill(&id, signal_of(&signal)?, all),

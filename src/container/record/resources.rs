@@ -51,6 +51,8 @@ pub struct Resources {
     pub device_cgroup_rules: Vec<String>,
     /// `--shm-size`, bytes.
     pub shm_size: u64,
+    /// `--shm-size-systemd`, bytes; `None` is no limit of its own.
+    pub shm_size_systemd: Option<u64>,
     /// `--cgroup-conf`
     pub unified: BTreeMap<String, String>,
     /// `--cgroup-parent`

@@ -38,8 +38,8 @@ pub struct ExecOptions {
     pub detach: bool,
     /// `--detach-keys`
     pub detach_keys: Option<String>,
-    /// `--preserve-fds`: how many descriptors from 3 upward pass.
-    pub preserve_fds: u32,
+    /// `--preserve-fds`, `--preserve-fd`: the caller's descriptors that pass.
+    pub preserve_fd: Vec<i32>,
 }
 
 /// Runs the process; in the foreground, until it ends or the user leaves it.
@@ -97,9 +97,10 @@ pub(super) fn launch(
         process,
         stdio: runtime_stdio(stdio),
         cgroup,
-        preserve_fds: preserved(options.preserve_fds)?,
+        preserve_fds: preserved(&options.preserve_fd)?,
         filter: None,
         seccomp: spec::filter(own, &granted)?,
+        personality: spec::personality(own)?,
         keep_groups: spec::keeps_groups(&config),
         clamp_rlimits: spec::clamped(&config.process.ulimits)?,
     })
@@ -146,11 +147,12 @@ fn wanted(config: &Config, options: &ExecOptions) -> Config {
     config
 }
 
-/// The caller's descriptors 3 to 2 + count.
-pub fn preserved(count: u32) -> Result<Vec<OwnedFd>> {
-    (3..3 + count.cast_signed())
+/// The caller's descriptors of these numbers.
+pub fn preserved(numbers: &[i32]) -> Result<Vec<OwnedFd>> {
+    numbers
+        .iter()
         .map(|number| {
-            crate::sys::process::own(number)
+            crate::sys::process::own(*number)
                 .with_context(|| format!("preserve descriptor {number}: is it open?"))
         })
         .collect()

@@ -50,7 +50,7 @@ pub(super) fn prepare_on(
         fs::replace_json(&container.dir.join("spec.json"), &built.spec, Durability::Volatile)?;
     }
     let filter = built.default_filter.then(|| seccomp::default_filter(&built.granted));
-    let preserve_fds = if first { preserved(config.process.preserve_fds)? } else { Vec::new() };
+    let preserve_fds = if first { preserved(&config.process.preserve_fd)? } else { Vec::new() };
     let mut launch = Launch::new(
         &config.id,
         built.spec,

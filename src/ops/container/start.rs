@@ -60,7 +60,7 @@ pub fn start(ops: &Ops, container: &mut Container, held: Lock, how: How) -> Resu
         attach,
         size: config.process.tty.then(|| pty::size(rustix::stdio::stdin())).flatten(),
         timeout: (config.timeout > 0).then(|| Duration::from_secs(config.timeout)),
-        preserve_fds: preserved(config.process.preserve_fds),
+        preserve_fds: config.process.preserve_fd.clone(),
         hold: how.hold,
         lifecycle: Box::new(Life::new(ops, container.clone(), how.attach.is_some())?),
     };
@@ -93,11 +93,6 @@ fn take_life(run: &std::path::Path, name: &str) -> Result<Lock> {
 
 fn no_log() -> log::Settings {
     log::Settings { driver: log::Driver::None, ..log::Settings::default() }
-}
-
-/// The descriptors from 3 upward that `--preserve-fds N` names.
-fn preserved(count: u32) -> Vec<i32> {
-    (3..3 + count.cast_signed()).collect()
 }
 
 /// Containers that this one shares something with must run first.

@@ -17,7 +17,7 @@ pub struct Table {
 }
 
 /// One column: the word that asks for it, and its heading.
-const COLUMNS: [(&str, &str); 22] = [
+const COLUMNS: [(&str, &str); 29] = [
     ("user", "USER"),
     ("pid", "PID"),
     ("ppid", "PPID"),
@@ -40,6 +40,13 @@ const COLUMNS: [(&str, &str); 22] = [
     ("capbnd", "BOUNDING CAPS"),
     ("capprm", "PERMITTED CAPS"),
     ("capinh", "INHERITED CAPS"),
+    ("capamb", "AMBIENT CAPS"),
+    ("ruser", "RUSER"),
+    ("rgroup", "RGROUP"),
+    ("hgroup", "HGROUP"),
+    ("groups", "GROUPS"),
+    ("hgroups", "HGROUPS"),
+    ("label", "LABEL"),
 ];
 
 /// What `top` shows without being told.
@@ -127,6 +134,10 @@ struct Process {
     command: String,
 }
 
+/// Places in the lines `Uid` and `Gid` of `status`.
+const REAL: usize = 0;
+const EFFECTIVE: usize = 1;
+
 /// Clock ticks a second; the kernel's USER_HZ is 100 on all architectures that dhow runs on.
 const TICKS: f64 = 100.0;
 
@@ -164,9 +175,18 @@ impl Process {
         let cpu = (self.stat(14) + self.stat(15)) / TICKS;
         let age = (host.uptime - self.stat(22) / TICKS).max(0.0);
         match word {
-            "user" => self.user("uid_map", "Uid", "passwd"),
-            "group" => self.user("gid_map", "Gid", "group"),
-            "huser" => self.field("Uid").first().copied().unwrap_or("?").to_owned(),
+            "user" => self.inside("uid_map", self.id("Uid", EFFECTIVE), "passwd"),
+            "ruser" => self.inside("uid_map", self.id("Uid", REAL), "passwd"),
+            "group" => self.inside("gid_map", self.id("Gid", EFFECTIVE), "group"),
+            "rgroup" => self.inside("gid_map", self.id("Gid", REAL), "group"),
+            "groups" => {
+                let names = self.field("Groups").into_iter().map(|id| self.inside("gid_map", id, "group"));
+                names.collect::<Vec<_>>().join(",")
+            }
+            "huser" => self.id("Uid", EFFECTIVE).to_owned(),
+            "hgroup" => self.id("Gid", EFFECTIVE).to_owned(),
+            "hgroups" => self.field("Groups").join(","),
+            "label" => self.label(),
             "pid" => self.inner("NSpid"),
             "hpid" => self.pid.to_string(),
             "ppid" => self.parent(),
@@ -184,6 +204,7 @@ impl Process {
             "seccomp" => seccomp(self.field("Seccomp").first().copied().unwrap_or("0")).to_owned(),
             "capeff" => capabilities(self.field("CapEff").first().copied()),
             "capbnd" => capabilities(self.field("CapBnd").first().copied()),
+            "capamb" => capabilities(self.field("CapAmb").first().copied()),
             "capprm" => capabilities(self.field("CapPrm").first().copied()),
             _ => capabilities(self.field("CapInh").first().copied()),
         }
@@ -199,9 +220,24 @@ impl Process {
         }
     }
 
+    /// One of the four ids of a line of `status`, as the host counts.
+    fn id(&self, name: &str, which: usize) -> &str {
+        self.field(name).get(which).copied().unwrap_or("?")
+    }
+
+    /// What the security module calls it; `?` without one.
+    fn label(&self) -> String {
+        let text = fs::read_to_string(Path::new(&format!("/proc/{}/attr/current", self.pid)));
+        let text = text.unwrap_or_default(); // no module: the file cannot be read
+        match text.trim_matches(['\0', '\n']) {
+            "" => "?".into(),
+            label => crate::base::text::printable(label).into_owned(),
+        }
+    }
+
     /// The id as the container sees it, by the name in its own files where there is one.
-    fn user(&self, map: &str, field: &str, file: &str) -> String {
-        let outer: u32 = self.field(field).first().and_then(|word| word.parse().ok()).unwrap_or(0);
+    fn inside(&self, map: &str, outer: &str, file: &str) -> String {
+        let outer: u32 = outer.parse().unwrap_or(0);
         let inner = through_map(self.pid, map, outer).unwrap_or(outer);
         name_of(self.pid, file, inner).unwrap_or_else(|| inner.to_string())
     }

@@ -100,10 +100,8 @@ pub struct CreateOptions {
     pub detach_keys: Option<String>,
     /// `--sig-proxy` (run; default true without `-t`)
     pub sig_proxy: Option<bool>,
-    /// `--preserve-fds`
-    pub preserve_fds: u32,
-    /// `--preserve-fd`: descriptors by number.
-    pub preserve_fd: Vec<String>,
+    /// `--preserve-fds`, `--preserve-fd`: descriptors by number.
+    pub preserve_fd: Vec<i32>,
     /// `--log-driver`
     pub log_driver: Option<String>,
     /// `--log-opt`

@@ -27,17 +27,32 @@ pub(super) fn resolve(
     process.init = options.init || context.defaults.init;
     process.ulimits = ulimits(context, options)?;
     process.oom_score_adj = oom_score(context, options.oom_score_adj, &mut resolved.warnings)?;
-    process.preserve_fds = options.preserve_fds;
+    process.preserve_fd.clone_from(&options.preserve_fd);
+    process.personality = personality(options.personality.as_deref())?;
     process.timezone = timezone(context, options)?;
     process.no_passwd = options.passwd == Some(false);
     process.passwd_entry = entry("--passwd-entry", options.passwd_entry.as_deref(), 7)?;
     process.group_entry = entry("--group-entry", options.group_entry.as_deref(), 4)?;
     let first = process.entrypoint.first().or(process.command.first());
     process.systemd = life::systemd_mode(options.systemd.as_deref(), first)?;
+    if options.shm_size_systemd.is_some() && !process.systemd {
+        return Err(fail(Kind::Usage, "--shm-size-systemd needs a container that is set up for systemd")
+            .hint("use it with --systemd=always, or --shm-size and --tmpfs without systemd"));
+    }
     if process.systemd && options.stop_signal.is_none() && image.stop_signal.is_none() {
         process.stop_signal = 37; // SIGRTMIN+3: systemd's word for an orderly halt
     }
     Ok(())
+}
+
+/// The execution domains that the runtime specification has.
+fn personality(text: Option<&str>) -> Result<Option<String>> {
+    match text {
+        None | Some("LINUX" | "LINUX32") => Ok(text.map(str::to_owned)),
+        Some(text) => {
+            Err(fail(Kind::Usage, format!("--personality `{text}` is neither `LINUX` nor `LINUX32`")))
+        }
+    }
 }
 
 /// An entrypoint from a flag sets the image's command aside; an empty one leaves only what was typed.

@@ -19,21 +19,25 @@ pub(super) fn unsupported(options: &CreateOptions) -> Result<()> {
         ("--link", !o.link.is_empty()),
         ("--link-local-ip", !o.link_local_ip.is_empty()),
         ("--publish-all", o.publish_all),
-        ("--personality", o.personality.is_some()),
         ("--chrootdirs", !o.chrootdirs.is_empty()),
         ("--hostuser", !o.hostuser.is_empty()),
         ("--rdt-class", o.rdt_class.is_some()),
-        ("--shm-size-systemd", o.shm_size_systemd.is_some()),
-        ("--storage-opt", !o.storage_opt.is_empty()),
         ("--decryption-key", !o.decryption_key.is_empty()),
-        ("--preserve-fd", !o.preserve_fd.is_empty()),
         ("--conmon-pidfile", o.conmon_pidfile.is_some()),
-        ("--sdnotify", o.sdnotify.as_deref().is_some_and(|mode| mode != "ignore")),
         ("--seccomp-policy", o.seccomp_policy.as_deref().is_some_and(|policy| policy != "default")),
         ("--volume-driver", o.volume_driver.as_deref().is_some_and(|driver| driver != "local")),
     ];
     if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
         return Err(fail(Kind::Usage, format!("{flag} is not supported yet")));
+    }
+    if !o.storage_opt.is_empty() {
+        return Err(fail(Kind::Usage, "--storage-opt: a container has no disk quota of its own").hint(
+            "put the store (`--root`) on a file system with a quota, or bound a mount: --tmpfs /dir:size=64m",
+        ));
+    }
+    if o.sdnotify.as_deref().is_some_and(|mode| mode != "ignore") {
+        return Err(fail(Kind::Usage, "--sdnotify: nothing is told to systemd when a container is ready")
+            .hint("use --sdnotify=ignore, and `Type=exec` or `Type=forking` with --pidfile in the unit"));
     }
     if o.init_path.is_some() {
         return Err(fail(Kind::Usage, "--init-path: the init program is built in").hint("use --init alone"));

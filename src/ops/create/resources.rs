@@ -20,6 +20,12 @@ pub(super) fn resolve(context: &Context<'_>, options: &CreateOptions, resolved: 
         0 => return Err(fail(Kind::Usage, "--shm-size must be greater than 0")),
         bytes => bytes.unsigned_abs(),
     };
+    limits.shm_size_systemd = match options.shm_size_systemd.as_deref() {
+        Some(text) => {
+            Some(parse::bytes("--shm-size-systemd", text, false)?.unsigned_abs()).filter(|size| *size > 0)
+        }
+        None => None,
+    };
     for text in &options.cgroup_conf {
         let (name, value) = env::parse_pair("--cgroup-conf", text)?;
         if name.contains('/') || name.starts_with('.') {

@@ -156,18 +156,24 @@ fn maps_gid(context: &SpecContext<'_>, gid: u32) -> bool {
 fn temporary(context: &SpecContext<'_>) -> Result<Vec<Entry>> {
     let config = context.config;
     let mut targets: Vec<&str> = Vec::new();
+    let systemd = ["/run", "/run/lock", "/tmp", "/var/log/journal"];
     if config.rootfs.read_only && config.rootfs.read_only_tmpfs {
         targets.extend(["/run", "/tmp", "/var/tmp"]);
     }
     if config.process.systemd {
-        targets.extend(["/run", "/run/lock", "/tmp", "/var/log/journal"]);
+        targets.extend(systemd);
     }
     targets.sort_unstable();
     targets.dedup();
-    let options = words(&["rw", "nosuid", "nodev", "tmpcopyup"]);
+    let options = |target: &str| {
+        let mut options = words(&["rw", "nosuid", "nodev", "tmpcopyup"]);
+        let size = config.resources.shm_size_systemd.filter(|_| systemd.contains(&target));
+        options.extend(size.map(|size| format!("size={size}")));
+        options
+    };
     targets
         .iter()
-        .map(|target| Ok(Entry::plain(mount(target, "tmpfs", Path::new("tmpfs"), options.clone())?)))
+        .map(|target| Ok(Entry::plain(mount(target, "tmpfs", Path::new("tmpfs"), options(target))?)))
         .collect()
 }
 

@@ -98,8 +98,8 @@ pub struct CreateOptions {
     pub console_socket: Option<PathBuf>,
     /// Where the pid is written.
     pub pid_file: Option<PathBuf>,
-    /// How many descriptors from 3 on the command gets.
-    pub preserve_fds: u32,
+    /// The caller's descriptors that the command gets, under the same numbers.
+    pub preserve_fds: Vec<i32>,
     /// Move the root instead of pivoting to it.
     pub no_pivot: bool,
     /// Keep the caller's session keyring.
@@ -223,7 +223,7 @@ impl Runtime<'_> {
         request.cgroup = Some(cgroup);
         request.no_pivot = options.no_pivot;
         request.keep_keyring = options.no_new_keyring;
-        request.preserve_fds = preserved(options.preserve_fds)?;
+        request.preserve_fds = preserved(&options.preserve_fds)?;
         Ok(request)
     }
 
@@ -385,9 +385,10 @@ impl Runtime<'_> {
             process,
             stdio: if terminal { Stdio::Terminal } else { Stdio::Inherit },
             cgroup: Some(cgroup),
-            preserve_fds: preserved(options.preserve_fds)?,
+            preserve_fds: preserved(&options.preserve_fds)?,
             filter: None,
             seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().clone()),
+            personality: spec.linux().as_ref().and_then(|linux| linux.personality().clone()),
             clamp_rlimits: Vec::new(),
             keep_groups: false,
         })?;
@@ -514,9 +515,9 @@ fn wants_terminal(spec: &Spec) -> bool {
     spec.process().as_ref().is_some_and(|process| process.terminal().unwrap_or(false))
 }
 
-fn preserved(count: u32) -> Result<Vec<OwnedFd>> {
-    let first = 3 + i32::try_from(count).context("preserve descriptors")?;
-    (3..first).map(|fd| process::own(fd).with_context(|| format!("descriptor {fd} is not open"))).collect()
+fn preserved(numbers: &[i32]) -> Result<Vec<OwnedFd>> {
+    let own = |fd: &i32| process::own(*fd).with_context(|| format!("descriptor {fd} is not open"));
+    numbers.iter().map(own).collect()
 }
 
 fn write_pid(path: Option<&Path>, pid: i32) -> Result<()> {

@@ -75,7 +75,7 @@ pub struct Plan {
     pub size: Option<Size>,
     /// The container is killed after this long.
     pub timeout: Option<Duration>,
-    /// Descriptors of the caller that only the first launch needs (`--preserve-fds`): closed after it.
+    /// Descriptors of the caller that the first launch takes over and closes (`--preserve-fds`).
     pub preserve_fds: Vec<RawFd>,
     /// Whether the first launch waits for [`Request::Start`] before its command executes.
     pub hold: bool,

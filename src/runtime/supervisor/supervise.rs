@@ -43,7 +43,6 @@ struct Supervisor {
     relay: Relay,
     lifecycle: Box<dyn Lifecycle>,
     timeout: Option<Duration>,
-    preserve_fds: Vec<i32>,
     backoff: Backoff,
     /// The next launch waits to be started.
     hold: bool,
@@ -84,7 +83,6 @@ impl Supervisor {
             relay,
             lifecycle: plan.lifecycle,
             timeout: plan.timeout,
-            preserve_fds: plan.preserve_fds,
             backoff: Backoff::default(),
             hold: plan.hold,
             live,
@@ -148,7 +146,6 @@ impl Supervisor {
     fn launch(&mut self) -> Result<Life> {
         let (stdio, mut ends) = self.streams.prepare()?;
         let mut running = self.lifecycle.launch(stdio)?;
-        fork::close(&std::mem::take(&mut self.preserve_fds));
         if let Err(error) = self.start(&mut running, &mut ends) {
             discard(&running.pidfd);
             return Err(error);

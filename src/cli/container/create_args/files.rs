@@ -33,7 +33,8 @@ pub(super) struct FileArgs {
     /// Size of /dev/shm
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
-    #[arg(long, value_name = "SIZE", hide = true)]
+    /// Size of each tmpfs that --systemd makes: /run, /run/lock, /tmp and /var/log/journal
+    #[arg(long, value_name = "SIZE")]
     shm_size_systemd: Option<String>,
     #[arg(long, value_name = "OPTION", hide = true)]
     storage_opt: Vec<String>,

@@ -82,8 +82,8 @@ pub(super) struct ProcessArgs {
     /// Users of the host to know inside
     #[arg(long, value_name = "USER")]
     hostuser: Vec<String>,
-    /// Execution domain
-    #[arg(long, hide = true)]
+    /// Execution domain: LINUX or LINUX32
+    #[arg(long, value_name = "DOMAIN")]
     personality: Option<String>,
     /// Keys that detach: a sequence such as ctrl-p,ctrl-q
     #[arg(long, value_name = "KEYS")]
