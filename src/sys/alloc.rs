@@ -59,6 +59,13 @@ pub fn trim() {
     HEAP.with(|heap| unsafe { heap.trim(0) });
 }
 
+/// Runs something that allocates nothing while no other thread is in the heap: for the forks of tests, which have
+/// threads, and whose child would wait for ever for a lock that nobody holds in it.
+#[cfg(test)]
+pub(super) fn held_still<T>(work: impl FnOnce() -> T) -> T {
+    HEAP.with(|_| work())
+}
+
 /// Where dlmalloc gets its memory.
 struct Pages {
     mapped: AtomicUsize,

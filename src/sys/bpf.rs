@@ -117,8 +117,8 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
 /// Runs `work` in a forked child and gives the status that it ends with: for tests of what cannot be undone.
 #[cfg(test)]
 pub(crate) fn in_child(work: impl FnOnce() -> i32) -> i32 {
-    // SAFETY: the child runs `work`, which is to make system calls only, and leaves by _exit.
-    let pid = unsafe { libc::fork() };
+    // SAFETY: the child has the heap to itself, runs `work`, which is to take no other lock, and leaves by _exit.
+    let pid = super::alloc::held_still(|| unsafe { libc::fork() });
     if pid == 0 {
         let status = work();
         // SAFETY: ends the child without running the test harness's handlers.

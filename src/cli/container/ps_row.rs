@@ -331,6 +331,7 @@ pub(in crate::cli) fn status(container: &Container) -> String {
     match state.status {
         Status::Running => format!("Up {}{}", since(state.started), health(container)),
         Status::Paused => format!("Up {} (Paused)", since(state.started)),
+        Status::Exited if state.finished.is_none() => format!("Exited ({})", state.exit_code),
         Status::Exited => format!("Exited ({}) {} ago", state.exit_code, since(state.finished)),
         Status::Created => "Created".into(),
         Status::Initialized => "Initialized".into(),

@@ -150,6 +150,7 @@ pub fn sweep(store: &Store, container: &mut Container) -> Result<bool> {
     if let Some(live) = Live::load(&run)? {
         end(&live)?;
     }
+    network::end_unnoted(&run)?;
     record_unseen_end(store, container)?;
     remove_run_dir(&run)?;
     Ok(true)

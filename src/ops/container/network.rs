@@ -4,6 +4,7 @@
 //! `live.json`, so that the command after a crash can end it.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::container::record::{Network, NetworkMode, PortMapping};
 use crate::ops::etc::PASTA_DNS;
 use crate::runtime::supervisor::process_start;
 use crate::sys::{event, mount, process};
+
+/// The name of pasta's pid file in a run directory.
+const PASTA_PID: &str = "pasta.pid";
 
 /// A program that connects a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +67,21 @@ impl Connection {
     }
 }
 
+/// Ends a pasta whose supervisor was killed before it could note it: its pid file is in the run directory. The pid may
+/// be another process's by now, but not one with this very file among its arguments.
+pub(super) fn end_unnoted(run: &Path) -> Result<()> {
+    let pid_file = run.join(PASTA_PID);
+    let Some(text) = fs::read_optional(&pid_file)? else { return Ok(()) };
+    let Some(pid) = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse::<i32>().ok()) else {
+        return Ok(()); // it ended before it wrote
+    };
+    let arguments = fs::read_optional(Path::new(&format!("/proc/{pid}/cmdline")))?.unwrap_or_default();
+    if !arguments.split(|&byte| byte == 0).any(|word| word == pid_file.as_os_str().as_bytes()) {
+        return Ok(());
+    }
+    process_start(pid).map_or(Ok(()), |start| Connection { pid, start }.end())
+}
+
 /// pasta leaves the foreground once the namespace is connected, so its start is also the wait for that.
 ///
 /// It gives up most capabilities before it opens the namespace, and could not look into `/proc/PID/ns` of a process
@@ -71,7 +90,7 @@ fn pasta(network: &Network, options: &[String], source: &Path, run: &Path) -> Re
     let namespace = run.join("netns");
     fs::replace(&namespace, b"", 0o600, Durability::Volatile)?;
     mount::bind(source, &namespace, false).context("bind the network namespace")?;
-    let connected = start_pasta(network, options, &namespace, &run.join("pasta.pid"));
+    let connected = start_pasta(network, options, &namespace, &run.join(PASTA_PID));
     mount::detach(&namespace).context("release the network namespace")?;
     connected
 }
